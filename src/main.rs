@@ -1,0 +1,3 @@
+//! The thin binary: everything it does is in `trainyard::cli`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Procedures that the classic notes teach: checks before, during and after a run.

@@ -1,0 +1,1 @@
+//! From a checkpoint and raw rows to named predictions.

@@ -1,0 +1,1 @@
+//! Serves the built dashboard from the binary; it speaks only the public API.

@@ -1,0 +1,1 @@
+//! Claims jobs, runs them on their own threads, records and finishes them.
