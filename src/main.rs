@@ -1,3 +1,7 @@
 //! The thin binary: everything it does is in `trainyard::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trainyard::cli::run()
+}

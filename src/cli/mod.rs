@@ -1,1 +1,38 @@
-//! The command line; one file a command.
+//! The command line: one file a command, all through the same doors as the API.
+//!
+//! Not here: what a command does beyond reading its flags and printing its answer.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod health;
+mod logging;
+pub mod serve;
+
+/// Training as a service for feed-forward neural networks.
+#[derive(Debug, Parser)]
+#[command(name = "trainyard", version, about, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One variant a command; each command's flags live in its own file.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server.
+    Serve(serve::Args),
+    /// Ask a running server whether it is ready; the container's health check.
+    Health(health::Args),
+}
+
+/// Reads the process's arguments, runs the command they name and returns its exit code.
+///
+/// 0 succeeded, 1 failed, 2 usage, 4 unreachable (`health`), 130 interrupted.
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Health(args) => health::run(&args),
+    }
+}

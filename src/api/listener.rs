@@ -1,0 +1,74 @@
+//! The connection loop: HTTP/1.1 with a time-out on headers, and a drain.
+//!
+//! `axum::serve` cannot set the header time-out, and hyper switches it off when no timer is given; so the loop is here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::StartError;
+
+/// A client gets this long to send a request's head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// After a failed accept (no file handles left) the loop rests this long.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Binds the listening socket.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
+}
+
+/// Accepts and answers until `stop`, then lets open answers end for at most `drain`.
+pub(super) async fn run(listener: TcpListener, router: axum::Router, stop: impl Future<Output = ()>, drain: Duration) {
+    let connections = TaskTracker::new();
+    let draining = CancellationToken::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _peer)) => {
+                    connections.spawn(answer(stream, router.clone(), draining.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    draining.cancel();
+    connections.close();
+    if tokio::time::timeout(drain, connections.wait()).await.is_err() {
+        tracing::warn!(open = connections.len(), "the drain time is over; open answers are cut");
+    }
+}
+
+/// Serves one connection; after `draining` it ends with the answer that is under way.
+async fn answer(stream: TcpStream, router: axum::Router, draining: CancellationToken) {
+    // Small answers must not wait for Nagle's algorithm; a socket that refuses the option still works.
+    drop(stream.set_nodelay(true));
+    let service = TowerToHyperService::new(router);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
