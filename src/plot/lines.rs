@@ -1,0 +1,252 @@
+//! A line chart: several named curves over one axis each way, with a legend; `loss.svg` is one.
+
+use std::fmt::Write as _;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::Axis;
+use super::text::{escaped, number, printable, width};
+
+/// What to draw. Points whose y is not finite (or not positive with `log_y`) break the curve at their place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LineChart {
+    /// Heading, also the accessible title.
+    pub title: String,
+    /// Below the horizontal axis.
+    pub x_label: String,
+    /// Beside the vertical axis.
+    pub y_label: String,
+    /// Draws y on a logarithmic axis.
+    pub log_y: bool,
+    /// The curves, in the order of the legend.
+    pub series: Vec<Series>,
+}
+
+/// One named curve; `points` are (x, y) in the order in which they are joined.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    /// As it stands in the legend; any text is safe.
+    pub name: String,
+    /// Any numbers; non-finite ones leave a gap.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// The picture's size in CSS pixels.
+const SIZE: (u32, u32) = (800, 440);
+/// plotters places strokes on whole pixels; the picture is drawn this much larger and scaled by its view box.
+const SCALE: u32 = 8;
+/// Curves named in the legend; further ones are drawn without a name, and the legend says how many.
+const LEGEND: usize = 12;
+
+const INK: RGBColor = RGBColor(0x1f, 0x26, 0x30);
+const MUTED: RGBColor = RGBColor(0x57, 0x60, 0x6a);
+const GRID: RGBColor = RGBColor(0xe3, 0xe6, 0xea);
+/// Okabe and Ito's colours in the order that keeps the first ones furthest apart, darkened where white needs it.
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(0x00, 0x5f, 0xa8),
+    RGBColor(0xd0, 0x4f, 0x00),
+    RGBColor(0x00, 0x85, 0x61),
+    RGBColor(0xa8, 0x4a, 0x86),
+    RGBColor(0x8a, 0x6d, 0x00),
+    RGBColor(0x2b, 0x8c, 0xbe),
+    RGBColor(0x00, 0x00, 0x00),
+    RGBColor(0x9c, 0x2a, 0x2a),
+];
+
+/// Draws `chart` as an SVG document of 800 by 440 pixels; with nothing to draw the picture says so.
+///
+/// ```
+/// use trainyard::plot::{LineChart, Series, lines};
+/// let svg = lines(&LineChart {
+///     title: "iris".into(),
+///     x_label: "epoch".into(),
+///     y_label: "loss".into(),
+///     log_y: true,
+///     series: vec![Series { name: "val_loss".into(), points: vec![(0.0, 1.1), (1.0, 0.4), (2.0, f64::NAN)] }],
+/// });
+/// assert!(svg.starts_with("<svg") && svg.contains("<title"));
+/// ```
+pub fn lines(chart: &LineChart) -> String {
+    let mut drawing = String::new();
+    // Writing into a string cannot fail; were it to, the reader would still get a well-formed picture that says so.
+    let body = match draw(chart, &mut drawing) {
+        Ok(()) => inner(&drawing),
+        Err(_) => "<text x=\"10\" y=\"200\" font-size=\"100\">this picture could not be drawn</text>\n</svg>\n",
+    };
+    let mut svg = String::with_capacity(body.len() + 1024);
+    let _ = write!(
+        svg,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {} {}\" role=\"img\" \
+         aria-labelledby=\"title desc\" font-family=\"system-ui, sans-serif\" stroke-linejoin=\"round\">\n\
+         <title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n",
+        SIZE.0,
+        SIZE.1,
+        SIZE.0 * SCALE,
+        SIZE.1 * SCALE,
+        escaped(&printable(&chart.title, 200)),
+        escaped(&description(chart)),
+    );
+    svg.push_str(body);
+    svg
+}
+
+/// What follows plotters' own opening tag, its closing one included.
+fn inner(drawing: &str) -> &str {
+    drawing.split_once('>').map_or("</svg>\n", |(_, rest)| rest.trim_start())
+}
+
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+fn draw(chart: &LineChart, out: &mut String) -> Drawn {
+    let root = SVGBackend::with_string(out, (SIZE.0 * SCALE, SIZE.1 * SCALE)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let title = printable(&chart.title, 90);
+    root.draw_text(&title, &style(15.0, INK, HPos::Left), at(16.0, 18.0))?;
+    let header = legend(&root, chart)?;
+
+    let ys = chart.series.iter().flat_map(|s| s.points.iter()).filter(|p| p.0.is_finite()).map(|p| p.1);
+    let xs = chart.series.iter().flat_map(|s| s.points.iter());
+    let xs = xs.filter(|p| p.1.is_finite() && (!chart.log_y || p.1 > 0.0)).map(|p| p.0);
+    let (Some(x), Some(y)) = (Axis::around(xs, false, 0.0, 8), Axis::around(ys, chart.log_y, 0.04, 6)) else {
+        let some = chart.series.iter().any(|s| s.points.iter().any(|p| p.0.is_finite() && p.1.is_finite()));
+        let why = if some { "no positive values to draw on a logarithmic axis" } else { "no values yet" };
+        let middle = at(f64::from(SIZE.0) / 2.0, f64::from(SIZE.1) / 2.0);
+        root.draw_text(why, &style(14.0, MUTED, HPos::Center), middle)?;
+        return root.present();
+    };
+
+    let mut canvas = ChartBuilder::on(&root)
+        .margin_top(px(header))
+        .margin_right(px(20.0))
+        .margin_bottom(px(6.0))
+        .margin_left(px(4.0))
+        .x_label_area_size(px(44.0))
+        .y_label_area_size(px(64.0))
+        .build_cartesian_2d(x.clone(), y.clone())?;
+    canvas
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(GRID.stroke_width(SCALE))
+        .light_line_style(TRANSPARENT)
+        .axis_style(MUTED.stroke_width(SCALE))
+        .set_all_tick_mark_size(px(4.0))
+        .x_desc(printable(&chart.x_label, 60))
+        .y_desc(printable(&chart.y_label, 60))
+        .label_style(("sans-serif", text_size(11.5)).into_font().color(&MUTED))
+        .axis_desc_style(("sans-serif", text_size(12.5)).into_font().color(&INK))
+        .draw()?;
+    for (index, series) in chart.series.iter().enumerate() {
+        let stroke = COLOURS[index % COLOURS.len()].stroke_width(2 * SCALE);
+        for run in runs(&series.points, &y) {
+            if let [only] = run.as_slice() {
+                canvas.draw_series([Circle::new(*only, px(3.0), stroke.filled())])?;
+            } else if index < COLOURS.len() {
+                canvas.draw_series(LineSeries::new(run, stroke))?;
+            } else {
+                canvas.draw_series(DashedLineSeries::new(run, px(7.0), px(4.0), stroke))?;
+            }
+        }
+    }
+    root.present()
+}
+
+/// Draws the names of the curves under the title, in as many lines as they need, and says where the chart begins.
+fn legend<B: DrawingBackend<ErrorType = std::io::Error>>(
+    root: &DrawingArea<B, plotters::coord::Shift>,
+    chart: &LineChart,
+) -> Result<f64, DrawingAreaErrorKind<std::io::Error>> {
+    let (mut x, mut y) = (16.0, 42.0);
+    let more = chart.series.len().saturating_sub(LEGEND);
+    for (index, series) in chart.series.iter().take(LEGEND).enumerate() {
+        let name = printable(&series.name, 40);
+        let wide = 26.0 + width(&name, 12.0) + 18.0;
+        if x + wide > f64::from(SIZE.0) - 16.0 && x > 16.0 {
+            (x, y) = (16.0, y + 18.0);
+        }
+        let stroke = COLOURS[index % COLOURS.len()].stroke_width(3 * SCALE);
+        root.draw(&PathElement::new([at(x, y), at(x + 18.0, y)], stroke))?;
+        root.draw_text(&name, &style(12.0, INK, HPos::Left), at(x + 24.0, y))?;
+        x += wide;
+    }
+    if more > 0 {
+        root.draw_text(&format!("and {more} more"), &style(12.0, MUTED, HPos::Left), at(x, y))?;
+    }
+    Ok(y + 16.0)
+}
+
+/// The stretches between gaps, each thinned to what a picture of this width can show.
+fn runs(points: &[(f64, f64)], y: &Axis) -> Vec<Vec<(f64, f64)>> {
+    points
+        .split(|p| !(p.0.is_finite() && y.contains(p.1)))
+        .filter(|run| !run.is_empty())
+        .map(|run| thinned(run, 2 * SIZE.0 as usize))
+        .collect()
+}
+
+/// Keeps the least and the greatest y of each of `buckets` equal stretches, in order, and both ends; so peaks stay.
+fn thinned(run: &[(f64, f64)], buckets: usize) -> Vec<(f64, f64)> {
+    if run.len() <= 4 * buckets {
+        return run.to_vec();
+    }
+    let mut kept = Vec::with_capacity(2 * buckets + 2);
+    kept.extend(run.first());
+    for stretch in run.chunks(run.len().div_ceil(buckets)) {
+        let by_y = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
+        let low = stretch.iter().enumerate().min_by(|a, b| by_y(&a.1, &b.1));
+        let high = stretch.iter().enumerate().max_by(|a, b| by_y(&a.1, &b.1));
+        if let (Some((i, low)), Some((j, high))) = (low, high) {
+            kept.extend(if i <= j { [*low, *high] } else { [*high, *low] });
+        }
+    }
+    kept.extend(run.last());
+    kept
+}
+
+/// The chart in words, for those who do not see it: each curve's range and last value.
+fn description(chart: &LineChart) -> String {
+    let mut words = format!(
+        "{} over {}{}.",
+        printable(&chart.y_label, 60),
+        printable(&chart.x_label, 60),
+        if chart.log_y { ", logarithmic" } else { "" }
+    );
+    for series in chart.series.iter().take(LEGEND) {
+        let finite = || series.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
+        let name = printable(&series.name, 40);
+        match (finite().next_back(), finite().map(|p| p.1).reduce(f64::min), finite().map(|p| p.1).reduce(f64::max)) {
+            (Some(last), Some(low), Some(high)) => {
+                let _ = write!(
+                    words,
+                    " {name}: {} points from {} to {}, last {} at {}.",
+                    finite().count(),
+                    number(low, 4),
+                    number(high, 4),
+                    number(last.1, 4),
+                    number(last.0, 6)
+                );
+            }
+            _ => {
+                let _ = write!(words, " {name}: no values.");
+            }
+        }
+    }
+    words
+}
+
+fn style(size: f64, colour: RGBColor, anchor: HPos) -> TextStyle<'static> {
+    ("sans-serif", text_size(size)).into_font().color(&colour).pos(Pos::new(anchor, VPos::Center))
+}
+
+/// The SVG backend divides a font's size by 1.24; this takes that back.
+fn text_size(size: f64) -> f64 {
+    size * 1.24 * f64::from(SCALE)
+}
+
+fn px(pixels: f64) -> i32 {
+    (pixels * f64::from(SCALE)).round() as i32
+}
+
+fn at(x: f64, y: f64) -> (i32, i32) {
+    (px(x), px(y))
+}
