@@ -1,0 +1,94 @@
+# Trainyard: two commands for a stranger (`make demo`, `make test`), the rest for those who work on it.
+# Each target installs what it needs inside the tree (web/node_modules, .venv); nothing here needs a database or another service.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO  ?= cargo
+VENV   := .venv
+IMAGE  ?= trainyard
+# Empty when Node.js is missing or older than the dashboard's tools take.
+NODE   := $(shell node -e 'const [a,b]=process.versions.node.split(".").map(Number); if (a>20||(a==20&&b>=19)) console.log(process.version)' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+
+.PHONY: help demo test check fmt lint unit doc web e2e python bench soak examples image page clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: page ## build everything, start a server with sample data, train two models, keep serving
+	$(CARGO) build --release --locked --bin trainyard
+	./target/release/trainyard demo $(DEMO_ARGS)
+
+test: check unit doc web python e2e ## every test there is
+	@echo "make test: everything passed"
+
+check: fmt lint ## formatting, lints and the rules between the rooms
+	$(CARGO) test --locked --test tidy
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+unit: ## Rust tests: unit, numerics, stories against the real server, doc tests
+	$(CARGO) test --locked
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+# ---- the dashboard -------------------------------------------------------------------------------------------------
+
+ifneq ($(NODE),)
+page: web/dist/index.html
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	touch $@
+
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	cd web && npm run build
+	touch $@
+
+web: web/dist/index.html ## the dashboard: types, lints, unit tests, build
+	cd web && npm run check && npm test
+
+e2e: web/dist/index.html ## the dashboard in a real Chromium against a real server
+	scripts/e2e
+else
+page:
+	@echo "Node.js 20.19 or newer was not found: building without the dashboard page (the API is complete without it)."
+
+web e2e:
+	@if [ "$${CI:-}" = true ]; then echo "$@: Node.js 20.19 or newer was not found, and CI may not skip" >&2; exit 1; fi
+	@echo; echo "!!! $@ SKIPPED: Node.js 20.19 or newer was not found"; echo
+endif
+
+# ---- Python: independent readers of what the server writes -----------------------------------------------------------
+
+$(VENV)/.installed: tests/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+python: $(VENV)/.installed ## what others read: weights in numpy
+	$(CARGO) build --locked --bin trainyard
+	TRAINYARD=target/debug/trainyard $(VENV)/bin/python -m pytest -q tests/python
+
+# ---- figures, packages ---------------------------------------------------------------------------------------------
+
+bench: ## start-up time, idle memory, time of a small job; then the micro-benchmarks
+	$(CARGO) bench --locked --bench server
+	$(CARGO) bench --locked --bench arithmetic
+
+soak: ## kills and restarts the server for a while (ROUNDS=20), each time comparing the weights
+	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-20} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
+
+image: ## the container image, with docker, podman or buildah
+	scripts/image $(IMAGE)
+
+clean: ## remove what was built (not the data directories)
+	$(CARGO) clean
+	rm -rf web/dist web/node_modules $(VENV)
