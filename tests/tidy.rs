@@ -3,6 +3,8 @@
 //!
 //! A failure here is a question about the design, not about style. A new arrow belongs into `ARCHITECTURE.md` first.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

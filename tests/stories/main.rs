@@ -1,0 +1,9 @@
+//! Stories of the whole: each drives the real server over HTTP and reads from top to bottom.
+//!
+//! One test binary, a module a topic. `kit` starts the server and speaks HTTP; stories hold no plumbing and never sleep.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
+#[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
+mod kit;
+mod server;
