@@ -94,7 +94,7 @@ fn value_at(place: f64, log: bool) -> f64 {
 fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let rough = (high - low) / wanted.max(2) as f64;
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|s| s * power).find(|s| *s >= rough).unwrap_or(rough);
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|s| s * power).find(|s| *s >= 0.8 * rough).unwrap_or(rough);
     if !(step.is_finite() && step > 0.0) {
         return vec![low, high];
     }

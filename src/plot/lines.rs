@@ -250,3 +250,116 @@ fn px(pixels: f64) -> i32 {
 fn at(x: f64, y: f64) -> (i32, i32) {
     (px(x), px(y))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(log_y: bool, series: Vec<(&str, Vec<(f64, f64)>)>) -> LineChart {
+        LineChart {
+            title: "iris · job".into(),
+            x_label: "epoch".into(),
+            y_label: "loss".into(),
+            log_y,
+            series: series.into_iter().map(|(name, points)| Series { name: name.into(), points }).collect(),
+        }
+    }
+
+    /// Every `<` opens a known tag and all tags are closed; enough to see that no name got out of its place.
+    fn well_formed(svg: &str) {
+        let mut open = Vec::new();
+        for piece in svg.split('<').skip(1) {
+            let (tag, text) = piece.split_once('>').expect("a tag ends");
+            assert!(!text.contains('>'), "stray > in {text}");
+            let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap();
+            assert!(
+                ["svg", "title", "desc", "rect", "text", "line", "polyline", "circle"].contains(&name),
+                "unexpected <{tag}>"
+            );
+            if tag.starts_with('/') {
+                assert_eq!(open.pop(), Some(name));
+            } else if !tag.ends_with('/') {
+                open.push(name);
+            }
+        }
+        assert!(open.is_empty(), "left open: {open:?}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn a_chart_has_its_curves_its_names_and_words_for_those_who_do_not_see_it() {
+        let falling: Vec<(f64, f64)> = (0..50).map(|e| (f64::from(e), 1.1 * (-0.1 * f64::from(e)).exp())).collect();
+        let svg = lines(&chart(true, vec![("loss", falling.clone()), ("val_loss", falling)]));
+        well_formed(&svg);
+        for colour in ["#005FA8", "#D04F00"] {
+            assert_eq!(svg.matches(&format!("stroke=\"{colour}\"")).count(), 2, "one in the legend, one in the chart");
+        }
+        assert!(svg.contains("val_loss: 50 points from 0.008191 to 1.1, last 0.008191 at 49."), "{svg}");
+        assert!(svg.contains("role=\"img\""));
+    }
+
+    #[test]
+    fn a_hostile_name_stays_text() {
+        let name = "</title><script>alert(1)</script>&\"'\u{0}\u{202E}";
+        let mut hostile = chart(false, vec![(name, vec![(0.0, 1.0), (1.0, 2.0)])]);
+        hostile.title = name.into();
+        hostile.y_label = name.into();
+        let svg = lines(&hostile);
+        well_formed(&svg);
+        assert!(!svg.contains("<script") && !svg.contains('\u{0}') && !svg.contains('\u{202E}'));
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_leaves_a_gap() {
+        let points = vec![(0.0, 1.0), (1.0, 0.9), (2.0, f64::NAN), (3.0, f64::INFINITY), (4.0, 0.5), (5.0, 0.4)];
+        let y = Axis::around([0.4, 1.0].into_iter(), false, 0.0, 5).unwrap();
+        assert_eq!(runs(&points, &y), [points[..2].to_vec(), points[4..].to_vec()]);
+        well_formed(&lines(&chart(false, vec![("loss", points)])));
+    }
+
+    #[test]
+    fn a_chart_without_values_says_so() {
+        for (log, points, says) in [
+            (false, vec![], "no values yet"),
+            (true, vec![(0.0, f64::NAN)], "no values yet"),
+            (true, vec![(0.0, 0.0), (1.0, -1.0)], "no positive values"),
+        ] {
+            let svg = lines(&chart(log, vec![("loss", points)]));
+            well_formed(&svg);
+            assert!(svg.contains(says));
+        }
+        well_formed(&lines(&chart(false, vec![])));
+    }
+
+    #[test]
+    fn extreme_values_and_single_points_are_drawn() {
+        for log in [false, true] {
+            for points in [
+                vec![(0.0, 1e-320), (1.0, 1e308)],
+                vec![(0.0, -f64::MAX), (1.0, f64::MAX)],
+                vec![(3.0, 0.0)],
+                vec![(1e300, 7.0), (-1e300, 7.0)],
+            ] {
+                well_formed(&lines(&chart(log, vec![("a", points)])));
+            }
+        }
+    }
+
+    #[test]
+    fn a_million_points_become_a_small_picture_that_keeps_its_peak() {
+        let mut points: Vec<(f64, f64)> = (0..1_000_000).map(|i| (f64::from(i), 1.0)).collect();
+        points[456_789].1 = 9.0;
+        let kept = thinned(&points, 1600);
+        assert!(kept.len() < 4000 && kept.contains(&(456_789.0, 9.0)));
+        assert!(lines(&chart(false, vec![("loss", points)])).len() < 100_000);
+    }
+
+    #[test]
+    fn many_curves_are_all_drawn_and_the_legend_says_how_many_it_leaves_out() {
+        let many: Vec<(String, f64)> = (0..20).map(|i| (format!("trial {i}"), f64::from(i))).collect();
+        let series = many.iter().map(|(n, v)| (n.as_str(), vec![(0.0, *v), (1.0, *v)])).collect();
+        let svg = lines(&chart(false, series));
+        well_formed(&svg);
+        assert!(svg.contains("and 8 more"));
+    }
+}
