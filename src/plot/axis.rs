@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn ticks_are_round_numbers_inside_the_range() {
         assert_eq!(linear_ticks(0.0, 200.0, 5), [0.0, 50.0, 100.0, 150.0, 200.0]);
-        assert_eq!(linear_ticks(-0.3, 0.31, 3), [0.0]);
+        assert_eq!(linear_ticks(-0.3, 0.31, 3), [-0.2, 0.0, 0.2]);
         assert_eq!(log_ticks(1e-4, 10.0, 6), [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]);
     }
 
