@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod demo;
 pub mod health;
 mod logging;
 pub mod serve;
@@ -23,6 +24,8 @@ pub struct Cli {
 enum Command {
     /// Start the server.
     Serve(serve::Args),
+    /// Train a model on each bundled sample, show what came of it, and keep serving.
+    Demo(demo::Args),
     /// Ask a running server whether it is ready; the container's health check.
     Health(health::Args),
 }
@@ -33,6 +36,7 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Health(args) => health::run(&args),
     }
 }

@@ -137,7 +137,7 @@ fn announce(address: SocketAddr) {
 }
 
 #[cfg(unix)]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
@@ -152,16 +152,16 @@ async fn stop_signal() {
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-fn usage(fault: &str) -> ExitCode {
+pub(super) fn usage(fault: &str) -> ExitCode {
     drop(writeln!(std::io::stderr(), "trainyard: {fault}"));
     ExitCode::from(2)
 }
 
-fn failed(fault: &str) -> ExitCode {
+pub(super) fn failed(fault: &str) -> ExitCode {
     drop(writeln!(std::io::stderr(), "trainyard: {fault}"));
     ExitCode::FAILURE
 }
