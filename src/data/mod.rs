@@ -1,1 +1,22 @@
 //! From bytes to typed tables, profiles, encoders and encoded examples. Knows nothing of networks or HTTP.
+//!
+//! The way of a dataset: [`csv::ingest`] turns bytes into a [`Table`], which is kept as one columnar file; [`profile::profile`]
+//! says what is in it. The way of a job: [`split::split`] names the rows of each part, [`Encoder::fit`] learns from the training
+//! part alone how to turn cells into numbers, [`Encoder::encode`] does so, and [`Examples::gather`] copies batches out.
+
+pub mod cell;
+pub mod csv;
+pub mod encoder;
+pub mod error;
+pub mod examples;
+pub mod profile;
+pub mod samples;
+pub mod split;
+pub mod table;
+
+pub use cell::Cell;
+pub use encoder::{Encoder, EncoderPlan};
+pub use error::DataError;
+pub use examples::{BatchBuffer, Examples, TargetColumn, TokenColumn};
+pub use split::{Split, SplitMethod, SplitPlan};
+pub use table::{Column, Kind, Table, Values, Warning};
