@@ -1,0 +1,2 @@
+//! The data directory.
+pub(crate) struct Directory {}
