@@ -27,7 +27,7 @@ pub struct Config {
     /// How long running jobs and open answers get to end when the server is told to stop.
     pub drain: Duration,
     /// The dashboard's page and assets, public without a key.
-    pub page: Page,
+    pub page: axum::Router,
 }
 
 impl Config {
@@ -42,7 +42,7 @@ impl Config {
             cors_origins: Vec::new(),
             limits: Limits::default(),
             drain: Duration::from_secs(20),
-            page: Page::none(),
+            page: axum::Router::new(),
         }
     }
 
@@ -113,22 +113,6 @@ impl std::fmt::Debug for ApiKey {
     }
 }
 
-/// The dashboard as the API sees it: a router, and which paths are its own.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// Answers the page and its assets.
-    pub router: axum::Router,
-    /// Whether a path is the page's; such a path is public to `GET` and `HEAD`.
-    pub owns: fn(&str) -> bool,
-}
-
-impl Page {
-    /// No page.
-    pub fn none() -> Page {
-        Page { router: axum::Router::new(), owns: |_| false }
-    }
-}
-
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -150,7 +134,7 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A flag's value cannot be used.
+    /// A flag's value cannot be used, and why.
     #[error("{0}")]
     Flag(String),
 }

@@ -25,9 +25,14 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError>
 }
 
 /// Accepts and answers until `stop`, then lets open answers end for at most `drain`.
-pub(super) async fn run(listener: TcpListener, router: axum::Router, stop: impl Future<Output = ()>, drain: Duration) {
+pub(super) async fn run(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: impl Future<Output = ()>,
+    draining: CancellationToken,
+    drain: Duration,
+) {
     let connections = TaskTracker::new();
-    let draining = CancellationToken::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {

@@ -5,10 +5,22 @@
 
 use std::net::SocketAddr;
 
-mod config;
-mod listener;
+use tokio_util::sync::CancellationToken;
 
-pub use config::{ApiKey, Config, Limits, Page, StartError};
+mod app;
+mod config;
+mod drain;
+mod edge;
+mod extract;
+mod guard;
+mod listener;
+mod openapi;
+mod operating;
+mod problem;
+mod router;
+
+use app::App;
+pub use config::{ApiKey, Config, Limits, StartError};
 
 /// Serves HTTP until `stop` resolves, then drains: no new connection, running jobs write a checkpoint, answers end.
 ///
@@ -22,13 +34,12 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     config.refuse_exposure()?;
+    let draining = CancellationToken::new();
+    let app = App::new(&config, draining.clone());
+    let router = router::build(&app, &config)?;
     let listener = listener::bind(config.listen).await?;
     let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
-    let router = axum::Router::new()
-        .route("/healthz", axum::routing::get(async || "ok\n"))
-        .route("/readyz", axum::routing::get(async || "ready\n"))
-        .merge(config.page.router);
     ready(address);
-    listener::run(listener, router, stop, config.drain).await;
+    listener::run(listener, router, stop, draining, config.drain).await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::logging::{self, LogFormat};
-use crate::api::{ApiKey, Config, Limits, Page};
+use crate::api::{ApiKey, Config, Limits};
 
 /// The flags of `trainyard serve`; each is also an environment variable.
 #[derive(Debug, Parser)]
@@ -103,7 +103,7 @@ impl Args {
                 ..Limits::default()
             },
             drain: Duration::from_secs(self.drain_seconds),
-            page: Page::none(),
+            page: crate::ui::router(),
         })
     }
 }

@@ -1,0 +1,74 @@
+//! What every handler shares: the configuration's bounds, the guard's lists, and the way to do blocking work.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::guard::Hosts;
+use super::problem::{Kind, Problem};
+use super::{ApiKey, Config, Limits};
+
+/// The server's shared state; a clone is another handle on the same.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+struct Inner {
+    api_key: Option<ApiKey>,
+    hosts: Hosts,
+    cors_origins: Vec<String>,
+    limits: Limits,
+    draining: CancellationToken,
+    /// Bounds the threads that parse, predict and evaluate at the same time.
+    blocking: Semaphore,
+}
+
+impl App {
+    pub(super) fn new(config: &Config, draining: CancellationToken) -> App {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        App(Arc::new(Inner {
+            api_key: config.api_key.clone(),
+            hosts: Hosts::new(config.listen.ip(), &config.allowed_hosts, config.api_key.is_some()),
+            cors_origins: config.cors_origins.clone(),
+            limits: config.limits,
+            draining,
+            blocking: Semaphore::new(processors.max(2)),
+        }))
+    }
+
+    pub(crate) fn api_key(&self) -> Option<&ApiKey> {
+        self.0.api_key.as_ref()
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.0.hosts
+    }
+
+    pub(crate) fn cors_origins(&self) -> &[String] {
+        &self.0.cors_origins
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Ends when the server begins to drain; streams and waits end with it.
+    pub(crate) fn draining(&self) -> &CancellationToken {
+        &self.0.draining
+    }
+
+    /// Runs work that would hold the reactor on a thread of its own, a bounded number at a time.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let draining = || Problem::new(Kind::Busy, "the server is draining").retry_after(5);
+        let _permit = self.0.blocking.acquire().await.map_err(|_| draining())?;
+        let span = tracing::Span::current();
+        match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_cancelled() => Err(draining()),
+            Err(error) => Err(Problem::internal(error)),
+        }
+    }
+}
