@@ -4,6 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
+mod anchors;
+mod bad_input;
+mod demo;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
+mod same_bits;
 mod server;
+mod soak;
