@@ -4,6 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 
 CARGO  ?= cargo
 VENV   := .venv
@@ -21,7 +22,8 @@ demo: page ## build everything, start a server with sample data, train two model
 	$(CARGO) build --release --locked --bin trainyard
 	./target/release/trainyard demo $(DEMO_ARGS)
 
-test: check unit doc web python e2e ## every test there is
+# The page comes first: a new one makes cargo build the binary again.
+test: fmt web lint unit doc python e2e ## every test there is
 	@echo "make test: everything passed"
 
 check: fmt lint ## formatting, lints and the rules between the rooms
