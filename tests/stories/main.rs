@@ -12,3 +12,4 @@ mod kit;
 mod same_bits;
 mod server;
 mod soak;
+mod warm_start;
