@@ -5,6 +5,7 @@
 //! part alone how to turn cells into numbers, [`Encoder::encode`] does so, and [`Examples::gather`] copies batches out.
 
 pub mod cell;
+mod columns;
 pub mod csv;
 pub mod encoder;
 pub mod error;
