@@ -9,6 +9,7 @@ mod bad_input;
 mod demo;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
+mod readme;
 mod same_bits;
 mod server;
 mod soak;
