@@ -8,12 +8,16 @@ use tokio_util::sync::CancellationToken;
 use super::guard::Hosts;
 use super::problem::{Kind, Problem};
 use super::{ApiKey, Config, Limits};
+use crate::store::Store;
+use crate::worker;
 
 /// The server's shared state; a clone is another handle on the same.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Inner>);
 
 struct Inner {
+    store: Store,
+    workers: worker::Handle,
     api_key: Option<ApiKey>,
     hosts: Hosts,
     cors_origins: Vec<String>,
@@ -24,9 +28,11 @@ struct Inner {
 }
 
 impl App {
-    pub(super) fn new(config: &Config, draining: CancellationToken) -> App {
+    pub(super) fn new(config: &Config, store: Store, workers: worker::Handle, draining: CancellationToken) -> App {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         App(Arc::new(Inner {
+            store,
+            workers,
             api_key: config.api_key.clone(),
             hosts: Hosts::new(config.listen.ip(), &config.allowed_hosts, config.api_key.is_some()),
             cors_origins: config.cors_origins.clone(),
@@ -34,6 +40,14 @@ impl App {
             draining,
             blocking: Semaphore::new(processors.max(2)),
         }))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn workers(&self) -> &worker::Handle {
+        &self.0.workers
     }
 
     pub(crate) fn api_key(&self) -> Option<&ApiKey> {

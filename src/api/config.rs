@@ -7,6 +7,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::store::StoreError;
+
 /// Everything `serve` needs to know.
 #[derive(Debug)]
 pub struct Config {
@@ -134,6 +136,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A flag's value cannot be used, and why.
     #[error("{0}")]
     Flag(String),

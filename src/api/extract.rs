@@ -188,19 +188,19 @@ impl<T: FromParams, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// A JSON body of any shape, bounded in size and depth, whose content type says that it is JSON.
-pub(crate) struct Json(pub(crate) serde_json::Value);
+pub(crate) struct JsonBody(pub(crate) serde_json::Value);
 
-impl FromRequest<App> for Json {
+impl FromRequest<App> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         require_json(request.headers())?;
         let bytes = read_body(request, app.limits().json_bytes).await?;
-        Ok(Json(parse_json(&bytes)?))
+        Ok(JsonBody(parse_json(&bytes)?))
     }
 }
 
-impl Json {
+impl JsonBody {
     /// The body as `T`; the fault names its place and the nearest known field.
     pub(crate) fn into<T: DeserializeOwned>(self) -> Result<T, Problem> {
         serde_path_to_error::deserialize(self.0).map_err(|error| {

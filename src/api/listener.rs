@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use crate::worker;
 
 /// A client gets this long to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,12 +25,13 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError>
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
-/// Accepts and answers until `stop`, then lets open answers end for at most `drain`.
+/// Accepts and answers until `stop`, then lets open answers and running jobs end for at most `drain`.
 pub(super) async fn run(
     listener: TcpListener,
     router: axum::Router,
     stop: impl Future<Output = ()>,
     draining: CancellationToken,
+    workers: &worker::Handle,
     drain: Duration,
 ) {
     let connections = TaskTracker::new();
@@ -49,10 +51,18 @@ pub(super) async fn run(
         }
     }
     drop(listener);
+    tracing::info!(running = workers.running(), "draining");
     draining.cancel();
     connections.close();
-    if tokio::time::timeout(drain, connections.wait()).await.is_err() {
-        tracing::warn!(open = connections.len(), "the drain time is over; open answers are cut");
+    let ended = async {
+        tokio::join!(workers.drain(), connections.wait());
+    };
+    if tokio::time::timeout(drain, ended).await.is_err() {
+        tracing::warn!(
+            open = connections.len(),
+            running = workers.running(),
+            "the drain time is over; what is open is cut"
+        );
     }
 }
 

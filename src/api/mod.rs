@@ -8,17 +8,27 @@ use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
 mod app;
+mod conditional;
 mod config;
+mod datasets;
 mod drain;
 mod edge;
+mod error;
 mod extract;
 mod guard;
+mod idempotency;
+mod list;
 mod listener;
 mod openapi;
 mod operating;
 mod problem;
 mod router;
+mod samples;
+mod time;
+mod upload;
 
+use crate::store::Store;
+use crate::worker;
 use app::App;
 pub use config::{ApiKey, Config, Limits, StartError};
 
@@ -35,11 +45,15 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     config.refuse_exposure()?;
     let draining = CancellationToken::new();
-    let app = App::new(&config, draining.clone());
-    let router = router::build(&app, &config)?;
+    // The address first: a server that cannot listen must not take the jobs of the one that does.
     let listener = listener::bind(config.listen).await?;
+    let store = Store::open(&config.data_dir).await?;
+    let workers = worker::Pool::start(store.clone(), worker::Config { workers: config.workers });
+    let app = App::new(&config, store.clone(), workers.clone(), draining.clone());
+    let router = router::build(&app, &config)?;
     let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
     ready(address);
-    listener::run(listener, router, stop, draining, config.drain).await;
+    listener::run(listener, router, stop, draining, &workers, config.drain).await;
+    store.close().await;
     Ok(())
 }

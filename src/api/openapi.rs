@@ -4,10 +4,12 @@ use axum::Router;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use utoipa::ToSchema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
+use super::datasets::DatasetBody;
 use super::{App, StartError};
 
 /// The document without its paths.
@@ -47,4 +49,16 @@ pub(super) fn routes(document: OpenApi) -> Result<Router<App>, StartError> {
     let serve = async move || ([(CONTENT_TYPE, json.clone())], text.clone()).into_response();
     let page = SwaggerUi::new("/docs").config(Config::new([Url::new("trainyard", "/openapi.json")]));
     Ok(Router::new().route("/openapi.json", get(serve)).merge(page))
+}
+
+/// A page of datasets.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the JSON of a list")]
+pub(super) struct DatasetPage {
+    /// The datasets, newest first, without `columns`.
+    data: Vec<DatasetBody>,
+    /// Whether there are more.
+    has_more: bool,
+    /// Goes into `?after=` for the next page.
+    next_cursor: Option<String>,
 }

@@ -20,5 +20,9 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, Probl
     if app.draining().is_cancelled() {
         return Err(Problem::new(Kind::Busy, "the server is draining").retry_after(5));
     }
+    if !app.workers().is_alive() {
+        return Err(Problem::new(Kind::Busy, "the workers have stopped").retry_after(5));
+    }
+    app.store().ping().await?;
     Ok("ready\n")
 }

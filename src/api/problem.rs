@@ -220,6 +220,11 @@ impl Problem {
         self.header(axum::http::header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    pub(crate) fn with_errors(mut self, errors: Vec<Fault>) -> Problem {
+        self.errors = errors;
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

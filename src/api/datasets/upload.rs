@@ -1,0 +1,316 @@
+//! How a dataset comes to be: bytes received, parsed and profiled on a blocking thread, then one durable row.
+
+use std::fs::File;
+
+use axum::extract::{Path, Request, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use super::wire::{self, DatasetBody};
+use crate::api::App;
+use crate::api::conditional;
+use crate::api::extract::{FromParams, Params, Query};
+use crate::api::idempotency::Idempotency;
+use crate::api::problem::{Fault, Kind, Problem, ProblemBody};
+use crate::api::upload::{Received, receive};
+use crate::data::csv::{self, ParseOptions};
+use crate::data::profile::{self, Profile};
+use crate::data::{DataError, Table};
+use crate::id::Name;
+use crate::store::{Dataset, DatasetPut, IdempotencyKey, NewDataset, Staged, Store, StoreError};
+
+/// What to call the file and how to read it; what is not said is detected.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UploadParams {
+    /// The name by which specs can speak of it.
+    #[param(required = false, pattern = "[A-Za-z0-9._-]{1,64}", example = "iris")]
+    name: Option<String>,
+    /// The character between cells.
+    #[param(required = false, example = ";")]
+    delimiter: Option<String>,
+    /// Whether the first row holds the names.
+    #[param(required = false)]
+    header: Option<String>,
+    /// The texts that mean "no value", separated by commas.
+    #[param(required = false, example = "NA,?")]
+    null: Option<String>,
+    /// The decimal mark, `.` or `,`.
+    #[param(required = false)]
+    decimal: Option<String>,
+    /// `utf-8`, `utf-16le`, `utf-16be`, `latin-1` or `windows-1252`.
+    #[param(required = false)]
+    encoding: Option<String>,
+    /// Kinds of columns that you know better: `zip:categorical,id:identifier`.
+    #[param(required = false)]
+    kinds: Option<String>,
+}
+
+impl FromParams for UploadParams {
+    fn read(params: &mut Params) -> UploadParams {
+        UploadParams {
+            name: params.text("name"),
+            delimiter: params.text("delimiter"),
+            header: params.text("header"),
+            null: params.text("null"),
+            decimal: params.text("decimal"),
+            encoding: params.text("encoding"),
+            kinds: params.text("kinds"),
+        }
+    }
+}
+
+impl UploadParams {
+    /// A form's fields stand beside the query's; the query wins.
+    fn adopt(&mut self, fields: &[(String, String)]) -> Result<(), Problem> {
+        let mut faults = Vec::new();
+        for (name, value) in fields {
+            let slot = match name.as_str() {
+                "name" => &mut self.name,
+                "delimiter" => &mut self.delimiter,
+                "header" => &mut self.header,
+                "null" => &mut self.null,
+                "decimal" => &mut self.decimal,
+                "encoding" => &mut self.encoding,
+                "kinds" => &mut self.kinds,
+                _ => {
+                    faults.push(Fault::parameter(name, "is not a field of this form"));
+                    continue;
+                }
+            };
+            slot.get_or_insert_with(|| value.clone());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Problem::faults(Kind::Malformed, faults)) }
+    }
+
+    fn options(&self) -> Result<ParseOptions, Problem> {
+        let named = [
+            ("delimiter", &self.delimiter),
+            ("header", &self.header),
+            ("null", &self.null),
+            ("decimal", &self.decimal),
+            ("encoding", &self.encoding),
+            ("kinds", &self.kinds),
+        ];
+        let pairs = named.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+        ParseOptions::parse(pairs).map_err(|faults| DataError::Options(faults).into())
+    }
+}
+
+fn parse_name(text: &str) -> Result<Name, Problem> {
+    text.parse().map_err(|error: crate::id::ParseError| {
+        Problem::faults(Kind::Malformed, vec![Fault::parameter("name", error.to_string())])
+    })
+}
+
+/// Uploads a file: any body (`curl --data-binary @iris.csv`) or a form (`-F file=@iris.csv`).
+///
+/// The same bytes with the same options again give the same dataset.
+#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", params(UploadParams,
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
+    request_body(content = String, content_type = "text/csv", description = "The file itself, of any content type, or a form with a `file`",
+        example = "sepal_length,species\n5.1,setosa\n"),
+    responses((status = 201, description = "The dataset", body = DatasetBody),
+              (status = 200, description = "The same bytes were there already", body = DatasetBody),
+              (status = 409, description = "The name is taken", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 413, description = "The file is too large", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "The file is not a table", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(
+    State(app): State<App>,
+    Query(mut params): Query<UploadParams>,
+    idempotency: Idempotency,
+    request: Request,
+) -> Result<Response, Problem> {
+    let received = receive(&app, request).await?;
+    params.adopt(&received.fields)?;
+    let from_file = received.file_name.as_deref().and_then(name_of_file);
+    let name = params.name.as_deref().map(parse_name).transpose()?.or(from_file);
+    let options = params.options()?;
+    let (sha256, key) = (received.file.sha256().to_owned(), idempotency.key());
+    let plan = Import { name, options, move_name: false, idempotency: key };
+    let work = import_and_answer(app.clone(), received, plan);
+    let app_again = app.clone();
+    idempotency
+        .answer(&app, sha256.as_bytes(), work, async move |id| {
+            Ok(answer(&DatasetPut { dataset: app_again.store().dataset_get(&id).await?, created: true }))
+        })
+        .await
+}
+
+/// Uploads a file under a name (`curl -T iris.csv`), or moves the name to new bytes; the old dataset keeps its id.
+#[utoipa::path(put, path = "/v1/datasets/{dataset}", tag = "datasets",
+    params(("dataset" = String, Path, description = "The name", example = "iris"), UploadParams),
+    request_body(content = String, content_type = "text/csv", description = "The file itself, of any content type"),
+    responses((status = 201, description = "The new dataset", body = DatasetBody),
+              (status = 200, description = "The same bytes were there already", body = DatasetBody),
+              (status = 413, description = "The file is too large", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "The file is not a table", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn replace(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(mut params): Query<UploadParams>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let name = parse_name(&name)?;
+    let received = receive(&app, request).await?;
+    params.adopt(&received.fields)?;
+    let plan = Import { name: Some(name), options: params.options()?, move_name: true, idempotency: None };
+    import_and_answer(app, received, plan).await
+}
+
+/// `iris.csv` becomes `iris`.
+fn name_of_file(file_name: &str) -> Option<Name> {
+    let last = file_name.rsplit(['/', '\\']).next().unwrap_or("");
+    let stem = last.split_once('.').map_or(last, |(stem, _)| stem);
+    Name::from_loose(if stem.is_empty() { last } else { stem })
+}
+
+/// What is to become of bytes.
+struct Import {
+    name: Option<Name>,
+    options: ParseOptions,
+    move_name: bool,
+    idempotency: Option<IdempotencyKey>,
+}
+
+async fn import_and_answer(app: App, received: Received, plan: Import) -> Result<Response, Problem> {
+    Ok(answer(&import(&app, received.file, plan).await?))
+}
+
+pub(crate) fn answer(put: &DatasetPut) -> Response {
+    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+    let body = wire::body(&put.dataset);
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/datasets/{}", put.dataset.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    conditional::tagged(response, &wire::tag(&put.dataset))
+}
+
+/// Turns staged bytes into a dataset; bytes that are already one are not parsed again.
+async fn import(app: &App, original: Staged, plan: Import) -> Result<DatasetPut, Problem> {
+    let identity: Value = serde_json::from_str(&plan.options.canonical()).map_err(Problem::internal)?;
+    if let Some(known) = app.store().dataset_find(original.sha256(), &identity).await?
+        && (plan.name.is_none() || plan.name == known.name)
+    {
+        return Ok(DatasetPut { dataset: known, created: false });
+    }
+    let store = app.store().clone();
+    let new = app.blocking(move || read(&store, original, plan, identity)).await?;
+    Ok(app.store().dataset_insert(new).await?)
+}
+
+/// What can go wrong between a file and its table.
+enum ReadError {
+    Data(DataError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> ReadError {
+        ReadError::Store(error)
+    }
+}
+
+impl From<DataError> for ReadError {
+    fn from(error: DataError) -> ReadError {
+        ReadError::Data(error)
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Problem {
+        match error {
+            ReadError::Data(error) => error.into(),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Parses, profiles and stages the typed table (blocking).
+fn read(store: &Store, original: Staged, plan: Import, identity: Value) -> Result<NewDataset, Problem> {
+    let (table, detected) = csv::ingest(original.open()?, &plan.options)?;
+    let profile = profile::profile(&table);
+    let staged = stage(store, &table)?;
+    let mut options = serde_json::to_value(&detected).map_err(Problem::internal)?;
+    let format = detected.format;
+    if let Some(fields) = options.as_object_mut() {
+        fields.shift_remove("format");
+    }
+    Ok(NewDataset {
+        name: plan.name,
+        format,
+        identity,
+        options,
+        rows: table.rows as u64,
+        columns: table.columns.len() as u64,
+        profile: serde_json::to_value(&profile).map_err(Problem::internal)?,
+        original,
+        table: staged,
+        move_name: plan.move_name,
+        idempotency: plan.idempotency,
+    })
+}
+
+fn stage(store: &Store, table: &Table) -> Result<Staged, Problem> {
+    let write = |file: &mut File| -> Result<(), ReadError> {
+        let mut out = std::io::BufWriter::new(file);
+        table.write(&mut out)?;
+        std::io::Write::flush(&mut out).map_err(|error| ReadError::Data(DataError::Io(error)))
+    };
+    Ok(store.file_stage(write)?)
+}
+
+/// Makes a dataset of bytes that come with the binary.
+///
+/// Its name may be taken by something else of the user's: then it stays nameless, and is found by its digest.
+pub(crate) async fn install(app: &App, name: &'static str, bytes: &'static [u8]) -> Result<DatasetPut, Problem> {
+    let wanted: Name = name.parse().map_err(Problem::internal)?;
+    let mut upload = app.store().upload_begin().await?;
+    upload.write(bytes).await?;
+    let staged = upload.finish().await?;
+    let plan = Import { name: Some(wanted), options: ParseOptions::default(), move_name: false, idempotency: None };
+    import(app, staged, plan).await
+}
+
+/// Reads a bundled file without keeping anything of it: its number of rows and its profile (blocking).
+pub(crate) fn profile_of(bytes: &[u8]) -> Result<(u64, Profile), Problem> {
+    let (table, _) = csv::ingest(bytes, &ParseOptions::default())?;
+    Ok((table.rows as u64, profile::profile(&table)))
+}
+
+/// The dataset that a spec's `sample:NAME` means, installed if it is not.
+pub(crate) async fn sample(app: &App, name: &str) -> Result<Dataset, Problem> {
+    let sample = crate::data::samples::get(name).ok_or_else(|| Problem::not_found("sample", name))?;
+    let identity: Value = serde_json::from_str(&ParseOptions::default().canonical()).map_err(Problem::internal)?;
+    let digest = super::sha256_hex(sample.csv);
+    if let Some(known) = app.store().dataset_find(&digest, &identity).await? {
+        return Ok(known);
+    }
+    match install(app, sample.name, sample.csv).await {
+        Ok(put) => Ok(put.dataset),
+        Err(problem) if problem.kind() == Kind::NameTaken => {
+            let mut upload = app.store().upload_begin().await?;
+            upload.write(sample.csv).await?;
+            let staged = upload.finish().await?;
+            let plan = Import { name: None, options: ParseOptions::default(), move_name: false, idempotency: None };
+            Ok(import(app, staged, plan).await?.dataset)
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// One line for the list of samples.
+pub(crate) fn sample_body(sample: &crate::data::samples::Sample) -> Value {
+    json!({
+        "name": sample.name,
+        "description": sample.description,
+        "target": sample.target,
+        "source": sample.source,
+        "licence": sample.licence,
+        "bytes": sample.csv.len(),
+    })
+}
