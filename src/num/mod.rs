@@ -2,9 +2,15 @@
 //! network is.
 
 mod elementary;
+pub mod product;
+pub mod random;
 mod real;
+pub mod reduce;
+pub mod threads;
 
+pub use product::{Matrix, Packed, product};
 pub use real::Real;
+pub use threads::Threads;
 
 /// Version of the arithmetic: a checkpoint of another version does not go on to the same bits.
 pub const ARITHMETIC_VERSION: u32 = 1;
