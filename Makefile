@@ -93,4 +93,4 @@ image: ## the container image, with docker, podman or buildah
 
 clean: ## remove what was built (not the data directories)
 	$(CARGO) clean
-	rm -rf web/dist web/node_modules $(VENV)
+	rm -rf web/dist/assets web/dist/*.html web/dist/*.svg web/node_modules $(VENV)

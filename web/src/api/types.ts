@@ -1,0 +1,117 @@
+// The part of the HTTP contract that the dashboard reads. Fields it does not show are left out; fields an older or newer
+// server may leave out are optional.
+
+export type Status = "queued" | "running" | "pausing" | "paused" | "cancelling" | "succeeded" | "failed" | "cancelled";
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export interface Page<T> {
+  data: T[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+
+export interface Fault {
+  pointer: string;
+  detail: string;
+}
+
+export interface Problem {
+  type?: string;
+  code?: string;
+  title?: string;
+  status?: number;
+  detail?: string;
+  request_id?: string;
+  errors?: Fault[];
+}
+
+export interface Progress {
+  epoch: number;
+  epochs: number;
+  step: number;
+  steps: number;
+  fraction: number;
+  samples_per_second: number | null;
+  eta_seconds: number | null;
+  patience_left: number | null;
+}
+
+export interface Job {
+  id: string;
+  name: string | null;
+  status: Status;
+  attempt: number;
+  tags?: Record<string, string>;
+  dataset: { id: string; name: string | null };
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  train_seconds: number | null;
+  queue_position: number | null;
+  queue_reason: string | null;
+  progress: Progress | null;
+  best: { epoch: number; metric: string; value: number | null } | null;
+  last: Record<string, number | null> | null;
+  stop_reason: string | null;
+  error: Problem | null;
+  parameters: number | null;
+  memory_bytes: number | null;
+  parent?: { job: string; relation: string } | null;
+  request?: JsonObject;
+  spec?: JsonObject;
+}
+
+export interface Metrics {
+  by: "epoch" | "step";
+  columns: Record<string, (number | null)[]>;
+  next_cursor: string;
+  complete: boolean;
+  has_more?: boolean;
+  downsampled?: boolean;
+  nonfinite?: unknown;
+}
+
+export interface JobEvent {
+  id: number;
+  created_at: string;
+  level: "info" | "warn" | "error";
+  type: string;
+  message: string;
+  data?: Json;
+}
+
+export interface ColumnProfile {
+  name: string;
+  kind: string;
+  missing: number;
+  distinct: number;
+  distinct_exact?: boolean;
+  min?: number | string | null;
+  max?: number | string | null;
+  mean?: number | null;
+  std?: number | null;
+  quantiles?: Record<string, number | null>;
+  histogram?: { edges: number[]; counts: number[] } | null;
+  top?: [string | number | boolean, number][];
+}
+
+export interface DataWarning {
+  column?: string | null;
+  code: string;
+  detail: string;
+}
+
+export interface Dataset {
+  id: string;
+  name: string | null;
+  format: string;
+  bytes: number;
+  sha256: string;
+  rows: number;
+  status: string;
+  created_at: string;
+  columns?: ColumnProfile[];
+  warnings?: DataWarning[];
+}

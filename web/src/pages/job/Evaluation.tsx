@@ -1,0 +1,129 @@
+// How good the best model is on rows it did not train on: the numbers of each target and its confusion matrix.
+
+import { useState } from "preact/hooks";
+import { ApiError, get } from "../../api/client";
+import type { JsonObject } from "../../api/types";
+import { useLive } from "../../live";
+import { type Task, tasks } from "../../logic/evaluation";
+import { count, number, percent, words } from "../../logic/format";
+import { Problem } from "../../parts/Problem";
+import { Choice } from "./Curves";
+
+interface Props {
+  id: string;
+  /** Whether there is a model to evaluate. */
+  ready: boolean;
+  finished: boolean;
+  /** The epoch of the best model; another one is evaluated anew. */
+  epoch: number;
+}
+
+export function EvaluationPanel({ id, ready, finished, epoch }: Props) {
+  const [split, setSplit] = useState("validation");
+  const [found, setFound] = useState<{ split: string; rows: number | null; tasks: Task[] } | null>(null);
+  const [absent, setAbsent] = useState<string | null>(null);
+  // A running job is evaluated when it is done: an evaluation costs a pass over the rows.
+  const { error } = useLive(
+    async (signal) => {
+      if (!ready || !finished) return false;
+      try {
+        const answer = await get<JsonObject>(`/v1/jobs/${id}/evaluation?split=${split}`, signal);
+        setFound({ split, rows: typeof answer.rows === "number" ? answer.rows : null, tasks: tasks(answer) });
+        setAbsent(null);
+      } catch (caught) {
+        if (!(caught instanceof ApiError) || ![404, 409, 422].includes(caught.status)) throw caught;
+        setFound(null);
+        setAbsent(caught.message);
+      }
+      return false;
+    },
+    [id, ready, finished, split, epoch],
+  );
+  return (
+    <section class="panel evaluation" aria-labelledby="evaluation-title">
+      <div class="panel-head">
+        <h2 id="evaluation-title">Evaluation</h2>
+        {found?.split === split && found.rows !== null ? <span class="muted">{count(found.rows)} rows</span> : null}
+        <span class="spring" />
+        <Choice
+          name="split"
+          legend="Part of the data"
+          value={split}
+          values={["validation", "test", "train"]}
+          onChange={setSplit}
+        />
+      </div>
+      <Problem error={error} />
+      {!finished ? <p class="muted small">The best model is evaluated when the job has finished.</p> : null}
+      {finished && !ready ? <p class="muted small">There is no model to evaluate.</p> : null}
+      {absent ? <p class="muted small">{absent}</p> : null}
+      {found?.split === split ? found.tasks.map((task) => <OneTask key={task.name} task={task} />) : null}
+    </section>
+  );
+}
+
+function OneTask({ task }: { task: Task }) {
+  return (
+    <div class="task">
+      <h3>{task.name}</h3>
+      <dl class="values">
+        {task.numbers.map(([name, value]) => (
+          <div key={name}>
+            <dt>{words(name)}</dt>
+            <dd>{/accuracy|precision|recall|f1/.test(name) ? percent(value) : number(value)}</dd>
+          </div>
+        ))}
+      </dl>
+      {task.confusion ? <Confusion {...task.confusion} /> : null}
+    </div>
+  );
+}
+
+/** Rows are what the file says, columns what the model says; the shade is the share of the row. */
+function Confusion({ classes, matrix }: { classes: string[]; matrix: number[][] }) {
+  const columns = classes.map((name, j) => ({ name, total: matrix.reduce((sum, row) => sum + (row[j] ?? 0), 0) }));
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+    <section class="scroll" tabIndex={0} aria-label="Confusion matrix">
+      <table class="confusion">
+        <caption>Rows: what the data say. Columns: what the model says.</caption>
+        <thead>
+          <tr>
+            <td />
+            {columns.map(({ name }) => (
+              <th key={name} scope="col" title={name}>
+                {name}
+              </th>
+            ))}
+            <th scope="col" class="muted">
+              recall
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {matrix.map((row, i) => {
+            const total = row.reduce((a, b) => a + b, 0);
+            const name = classes[i] ?? String(i);
+            return (
+              <tr key={name}>
+                <th scope="row" title={name}>
+                  {name}
+                </th>
+                {row.map((n, j) => (
+                  <td
+                    key={columns[j]?.name ?? j}
+                    class={i === j ? "hit" : n > 0 ? "miss" : "none"}
+                    style={{ "--share": total ? n / total : 0 }}
+                  >
+                    {count(n)}
+                  </td>
+                ))}
+                <td class="muted">{total ? percent((row[i] ?? 0) / total) : "–"}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,33 @@
+// A button that fetches a file with the key; a plain link could not send it.
+
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { download } from "../api/client";
+
+export function Download({ path, name, children }: { path: string; name: string; children: ComponentChildren }) {
+  const [failed, setFailed] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const start = async () => {
+    setBusy(true);
+    setFailed(null);
+    try {
+      await download(path, name);
+    } catch (error) {
+      setFailed((error as Error).message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <button type="button" class="link" onClick={start} disabled={busy}>
+        {children}
+      </button>
+      {failed ? (
+        <span class="fault" role="alert">
+          {failed}
+        </span>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,39 @@
+// An error as the server explains it: the sentence, then each fault with its place.
+
+import { ApiError } from "../api/client";
+import type { Problem as Document } from "../api/types";
+
+export function Problem({ error, title }: { error: Error | null; title?: string }) {
+  if (!error) return null;
+  const problem: Document = error instanceof ApiError ? error.problem : {};
+  // A missing key has a dialog of its own.
+  if (error instanceof ApiError && error.status === 401) return null;
+  return (
+    <div class="problem" role="alert">
+      <ProblemText
+        problem={{ ...problem, title: title ?? problem.title ?? "Something went wrong" }}
+        detail={error.message}
+      />
+    </div>
+  );
+}
+
+export function ProblemText({ problem, detail }: { problem: Document; detail?: string }) {
+  const said = problem.detail ?? detail;
+  return (
+    <>
+      <strong>{problem.title ?? "Problem"}</strong>
+      {said && said !== problem.title ? <p>{said}</p> : null}
+      {problem.errors?.length ? (
+        <ul>
+          {problem.errors.map((fault) => (
+            <li key={fault.pointer + fault.detail}>
+              <code>{fault.pointer || "/"}</code> {fault.detail}
+            </li>
+          ))}
+        </ul>
+      ) : null}
+      {problem.request_id ? <p class="small muted">request {problem.request_id}</p> : null}
+    </>
+  );
+}
