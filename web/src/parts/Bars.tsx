@@ -22,7 +22,6 @@ export function Bars({ column }: { column: ColumnProfile }) {
             const tall = n === 0 ? 0 : Math.max((n / most) * 28, 1);
             return (
               <rect
-                // biome-ignore lint/suspicious/noArrayIndexKey: a bin is its place
                 key={index}
                 x={index * wide + 0.4}
                 width={Math.max(wide - 0.8, 0.4)}

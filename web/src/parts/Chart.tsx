@@ -142,7 +142,6 @@ export function Chart(props: Props) {
   const { curve, version, columns, log, best, label } = props;
   const shape = `${columns.join(" ")}|${log}|${curve.by}|${best?.x}|${best?.column}|${scheme.value}`;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for all that needs a new chart
   useEffect(() => {
     const place = box.current;
     if (!place) return;
@@ -167,7 +166,6 @@ export function Chart(props: Props) {
     };
   }, [shape]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `version` stands for the data of the curve
   useEffect(() => {
     cancelAnimationFrame(frame.current);
     frame.current = requestAnimationFrame(() => {

@@ -101,7 +101,6 @@ export function Events({ id, finished, onNews }: Props) {
 
   // The newest stay in sight unless the viewer has scrolled away from them.
   const pinned = useRef(true);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: new events are what may move the list
   useEffect(() => {
     const list = box.current;
     if (list && pinned.current) list.scrollTop = list.scrollHeight;
