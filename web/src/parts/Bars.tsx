@@ -21,13 +21,7 @@ export function Bars({ column }: { column: ColumnProfile }) {
           {histogram.counts.map((n, index) => {
             const tall = n === 0 ? 0 : Math.max((n / most) * 28, 1);
             return (
-              <rect
-                key={index}
-                x={index * wide + 0.4}
-                width={Math.max(wide - 0.8, 0.4)}
-                y={28 - tall}
-                height={tall}
-              />
+              <rect key={index} x={index * wide + 0.4} width={Math.max(wide - 0.8, 0.4)} y={28 - tall} height={tall} />
             );
           })}
         </svg>
