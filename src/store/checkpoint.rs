@@ -1,6 +1,16 @@
 //! Checkpoints: bytes in rows of at most 8 MiB with one checksum over all.
-use super::*;
-use crate::id::CheckpointId;
+use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::queue::Held;
+use super::writer::Tx;
+use super::{Action, Store, StoreError, Time, file, job, time};
+use crate::id::{CheckpointId, JobId};
+
+/// Bytes of a chunk: far below SQLite's limit of a value, and no more than a reader needs at once.
+const CHUNK: usize = 8 << 20;
 
 /// Holds a checkpoint's row, without its bytes.
 #[derive(Debug, Clone)]
@@ -55,33 +65,214 @@ pub struct CheckpointSet {
     pub keep: u32,
 }
 
+macro_rules! columns {
+    () => {
+        "checkpoint.seq, checkpoint.id, checkpoint.step, checkpoint.epoch, best, checkpoint.last, metric, value, bytes, chunks, \
+         sha256, weights_sha256, checkpoint.created_at"
+    };
+}
+
+fn from_row(row: &SqliteRow, job: JobId) -> Result<Checkpoint, StoreError> {
+    let metric: Option<String> = row.try_get("metric")?;
+    let value: Option<f64> = row.try_get("value")?;
+    Ok(Checkpoint {
+        id: row.try_get::<&str, _>("id")?.parse()?,
+        job,
+        step: row.try_get::<i64, _>("step")? as u64,
+        epoch: row.try_get::<i64, _>("epoch")? as u64,
+        best: row.try_get("best")?,
+        last: row.try_get("last")?,
+        metric: metric.map(|name| (name, value.unwrap_or(f64::NAN))),
+        bytes: row.try_get::<i64, _>("bytes")? as u64,
+        sha256: row.try_get("sha256")?,
+        weights_sha256: row.try_get("weights_sha256")?,
+        created_at: time(row.try_get("created_at")?),
+    })
+}
+
+async fn find(connection: &mut SqliteConnection, job: JobId, key: &str) -> Result<Checkpoint, StoreError> {
+    let seq = job::seq_of(&mut *connection, job).await?;
+    let sql = match key {
+        "best" => concat!("SELECT ", columns!(), " FROM checkpoint WHERE job = ? AND best = 1 AND ?2 IS NOT NULL"),
+        "last" => concat!("SELECT ", columns!(), " FROM checkpoint WHERE job = ? AND last = 1 AND ?2 IS NOT NULL"),
+        _ if key.starts_with("step-") => {
+            concat!("SELECT ", columns!(), " FROM checkpoint WHERE job = ? AND 'step-' || step = ?2")
+        }
+        _ => concat!("SELECT ", columns!(), " FROM checkpoint WHERE job = ? AND id = ?2"),
+    };
+    let row = sqlx::query(sql).bind(seq).bind(key).fetch_optional(connection).await?;
+    from_row(&row.ok_or_else(|| StoreError::not_found("checkpoint", key))?, job)
+}
+
 impl Store {
     /// Lists a job's checkpoints, newest first.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the job is not there.
-    pub async fn checkpoint_list(&self, _job: JobId) -> Result<Vec<Checkpoint>, StoreError> {
-        unimplemented!()
+    pub async fn checkpoint_list(&self, job: JobId) -> Result<Vec<Checkpoint>, StoreError> {
+        let mut connection = self.read().await?;
+        let seq = job::seq_of(&mut connection, job).await?;
+        let rows = sqlx::query(concat!("SELECT ", columns!(), " FROM checkpoint WHERE job = ? ORDER BY step DESC"))
+            .bind(seq)
+            .fetch_all(&mut *connection)
+            .await?;
+        rows.iter().map(|row| from_row(row, job)).collect()
     }
+
     /// Finds a job's checkpoint by id, `best`, `last` or `step-N`.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn checkpoint_get(&self, _job: JobId, _key: &str) -> Result<Checkpoint, StoreError> {
-        unimplemented!()
+    pub async fn checkpoint_get(&self, job: JobId, key: &str) -> Result<Checkpoint, StoreError> {
+        find(&mut *self.read().await?, job, key).await
     }
+
     /// Reads a checkpoint's bytes.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Damaged`] when the checksum differs.
-    pub async fn checkpoint_read(&self, _id: CheckpointId) -> Result<Vec<u8>, StoreError> {
-        unimplemented!()
+    pub async fn checkpoint_read(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        let mut connection = self.read().await?;
+        let row = sqlx::query("SELECT seq, bytes, sha256 FROM checkpoint WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&mut *connection)
+            .await?
+            .ok_or_else(|| StoreError::not_found("checkpoint", id))?;
+        let length = row.try_get::<i64, _>("bytes")? as usize;
+        let sha256: String = row.try_get("sha256")?;
+        let mut bytes = Vec::with_capacity(length);
+        let mut digest = Sha256::new();
+        let mut chunks = sqlx::query("SELECT content FROM checkpoint_chunk WHERE checkpoint = ? ORDER BY number")
+            .bind(row.try_get::<i64, _>("seq")?)
+            .fetch(&mut *connection);
+        while let Some(chunk) = chunks.try_next().await? {
+            let content: &[u8] = chunk.try_get("content")?;
+            digest.update(content);
+            bytes.extend_from_slice(content);
+        }
+        if bytes.len() != length || file::hex(&digest.finalize()) != sha256 {
+            return Err(StoreError::Damaged { what: id.to_string() });
+        }
+        Ok(bytes)
     }
+
     /// Deletes a checkpoint.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::WrongState`] when it is the last one of an unfinished job.
-    pub async fn checkpoint_delete(&self, _job: JobId, _key: &str) -> Result<(), StoreError> {
-        unimplemented!()
+    /// [`StoreError::NotFound`]; [`StoreError::WrongState`] when it is the last one of an unfinished job, which would go on from it.
+    pub async fn checkpoint_delete(&self, job: JobId, key: &str) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let checkpoint = find(&mut tx.connection, job, &key).await?;
+                let status = super::queue::look(&mut tx.connection, job).await?.status;
+                if checkpoint.last && !status.is_finished() {
+                    return Err(StoreError::WrongState { job, status, action: Action::Delete });
+                }
+                drop(tx, job, checkpoint.id).await
+            })
+        })
+        .await
     }
+
+    /// Drops a checkpoint whose bytes are damaged, so that the one before is gone on from.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
+    pub async fn checkpoint_drop_damaged(&self, job: JobId, id: CheckpointId) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(drop(tx, job, id))).await
+    }
+}
+
+async fn drop(tx: &mut Tx, job: JobId, id: CheckpointId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM checkpoint WHERE id = ?").bind(id.to_string()).execute(&mut tx.connection).await?;
+    sqlx::query("UPDATE job SET revision = revision + 1 WHERE id = ?")
+        .bind(job.to_string())
+        .execute(&mut tx.connection)
+        .await?;
+    tx.job_changed(job);
+    tx.space_freed();
+    Ok(())
+}
+
+/// Writes checkpoints that belong together, and drops those beyond the number to keep.
+pub(super) async fn put(tx: &mut Tx, job: &Held, set: CheckpointSet) -> Result<(), StoreError> {
+    let keep = i64::from(set.keep.max(1));
+    if let Some(best) = set.best {
+        let seq = put_one(tx, job, best).await?;
+        mark(tx, job, "best", seq).await?;
+    }
+    if let Some(last) = set.last {
+        let seq = put_one(tx, job, last).await?;
+        mark(tx, job, "last", seq).await?;
+    }
+    // Pages of dropped checkpoints are used again by the next ones: no vacuum while the job runs.
+    sqlx::query(
+        "DELETE FROM checkpoint WHERE job = ?1 AND best = 0 AND last = 0
+           AND seq NOT IN (SELECT seq FROM checkpoint WHERE job = ?1 ORDER BY step DESC LIMIT ?2)",
+    )
+    .bind(job.seq)
+    .bind(keep)
+    .execute(&mut tx.connection)
+    .await?;
+    Ok(())
+}
+
+async fn put_one(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, StoreError> {
+    let sha256 = file::hex(&Sha256::digest(&new.bytes));
+    let same: Option<i64> = sqlx::query_scalar("SELECT seq FROM checkpoint WHERE job = ? AND step = ? AND sha256 = ?")
+        .bind(job.seq)
+        .bind(new.step as i64)
+        .bind(&sha256)
+        .fetch_optional(&mut tx.connection)
+        .await?;
+    if let Some(seq) = same {
+        return Ok(seq); // Made again after a crash, or best and last at once: it keeps its id.
+    }
+    sqlx::query("DELETE FROM checkpoint WHERE job = ? AND step = ?")
+        .bind(job.seq)
+        .bind(new.step as i64)
+        .execute(&mut tx.connection)
+        .await?;
+    let (metric, value) = new.metric.map_or((None, None), |(name, value)| (Some(name), Some(value)));
+    let chunks = new.bytes.len().div_ceil(CHUNK);
+    let seq: i64 = sqlx::query_scalar(
+        "INSERT INTO checkpoint (id, job, step, epoch, metric, value, bytes, chunks, sha256, weights_sha256, attempt, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+    )
+    .bind(CheckpointId::new().to_string())
+    .bind(job.seq)
+    .bind(new.step as i64)
+    .bind(new.epoch as i64)
+    .bind(metric)
+    .bind(value)
+    .bind(new.bytes.len() as i64)
+    .bind(chunks as i64)
+    .bind(sha256)
+    .bind(new.weights_sha256)
+    .bind(job.attempt)
+    .bind(tx.now)
+    .fetch_one(&mut tx.connection)
+    .await?;
+    for (number, content) in (0_i64..).zip(new.bytes.chunks(CHUNK)) {
+        sqlx::query("INSERT INTO checkpoint_chunk (checkpoint, number, content) VALUES (?, ?, ?)")
+            .bind(seq)
+            .bind(number)
+            .bind(content)
+            .execute(&mut tx.connection)
+            .await?;
+    }
+    Ok(seq)
+}
+
+/// Moves the mark `best` or `last` to a checkpoint.
+async fn mark(tx: &mut Tx, job: &Held, which: &'static str, seq: i64) -> Result<(), StoreError> {
+    let [clear, set] = if which == "best" {
+        ["UPDATE checkpoint SET best = 0 WHERE job = ? AND best = 1", "UPDATE checkpoint SET best = 1 WHERE seq = ?"]
+    } else {
+        ["UPDATE checkpoint SET last = 0 WHERE job = ? AND last = 1", "UPDATE checkpoint SET last = 1 WHERE seq = ?"]
+    };
+    sqlx::query(clear).bind(job.seq).execute(&mut tx.connection).await?;
+    sqlx::query(set).bind(seq).execute(&mut tx.connection).await?;
+    Ok(())
 }

@@ -94,7 +94,7 @@ pub enum StoreError {
     },
     /// A file in the data directory could not be read or written.
     #[error("a file of the data directory: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// The database failed in a way that is nobody's question.
     #[error("the database failed: {0}")]
     Database(String),
@@ -103,6 +103,16 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn not_found(what: &'static str, key: impl ToString) -> Self {
         Self::NotFound { what, key: key.to_string() }
+    }
+
+    /// Gives the error of a commit to one more of those who shared it.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Busy => Self::Busy,
+            Self::Full => Self::Full,
+            Self::Closed => Self::Closed,
+            other => Self::Database(other.to_string()),
+        }
     }
 }
 
@@ -113,6 +123,28 @@ fn possible(status: &Status) -> String {
         ", and nothing else changes it but a delete".to_owned()
     } else {
         format!(", possible are: {}", actions.join(", "))
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Database(format!("a document that was stored is not JSON: {error}"))
+    }
+}
+
+impl From<crate::id::ParseError> for StoreError {
+    fn from(error: crate::id::ParseError) -> Self {
+        Self::Database(format!("an id that was stored is none: {error}"))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Events of a job, numbered from 1 without a gap.
 use serde_json::Value;
+use sqlx::sqlite::Sqlite;
+use sqlx::{QueryBuilder, Row};
 
-use super::*;
+use super::writer::Tx;
+use super::{Store, StoreError, Time, job, time};
+use crate::id::JobId;
 
 /// Says how much an event matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,11 @@ impl Level {
             Level::Warn => "warn",
             Level::Error => "error",
         }
+    }
+
+    /// Reads the word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Level::Info, Level::Warn, Level::Error].into_iter().find(|level| level.as_str() == text)
     }
 }
 
@@ -73,12 +82,75 @@ impl Store {
     /// [`StoreError::NotFound`] when the job is not there.
     pub async fn event_list(
         &self,
-        _job: JobId,
-        _filter: &EventFilter,
-        _after: Option<u64>,
-        _newest_first: bool,
-        _limit: u32,
+        job: JobId,
+        filter: &EventFilter,
+        after: Option<u64>,
+        newest_first: bool,
+        limit: u32,
     ) -> Result<Vec<EventRow>, StoreError> {
-        unimplemented!()
+        let mut connection = self.read().await?;
+        let seq = job::seq_of(&mut connection, job).await?;
+        let mut query: QueryBuilder<Sqlite> =
+            QueryBuilder::new("SELECT number, created_at, level, kind, message, data FROM event WHERE job = ");
+        query.push_bind(seq);
+        if let Some(after) = after {
+            let number = i64::try_from(after).unwrap_or(i64::MAX);
+            query.push(if newest_first { " AND number < " } else { " AND number > " }).push_bind(number);
+        }
+        let words = filter.level.iter().map(|level| level.as_str().to_owned()).collect();
+        for (column, words) in [("level", words), ("kind", filter.kind.clone())] {
+            if !words.is_empty() {
+                query.push(" AND ").push(column).push(" IN (");
+                let mut list = query.separated(", ");
+                words.into_iter().for_each(|word| {
+                    list.push_bind(word);
+                });
+                query.push(")");
+            }
+        }
+        query.push(if newest_first { " ORDER BY number DESC" } else { " ORDER BY number" });
+        query.push(" LIMIT ").push_bind(i64::from(limit));
+        let rows = query.build().fetch_all(&mut *connection).await?;
+        let event = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(EventRow {
+                number: row.try_get::<i64, _>("number")? as u64,
+                created_at: time(row.try_get("created_at")?),
+                level: Level::parse(row.try_get("level")?).unwrap_or(Level::Info),
+                kind: row.try_get("kind")?,
+                message: row.try_get("message")?,
+                data: serde_json::from_str(row.try_get("data")?)?,
+            })
+        };
+        rows.iter().map(event).collect()
     }
+}
+
+/// Appends events, numbering them on from the last.
+pub(super) async fn append(tx: &mut Tx, job: i64, events: &[NewEvent]) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let count = events.len() as i64;
+    let last: i64 = sqlx::query_scalar(
+        "UPDATE job SET events = events + ?, revision = revision + 1 WHERE seq = ? RETURNING events",
+    )
+    .bind(count)
+    .bind(job)
+    .fetch_one(&mut tx.connection)
+    .await?;
+    for (event, number) in events.iter().zip(last - count + 1..) {
+        sqlx::query(
+            "INSERT INTO event (job, number, created_at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(job)
+        .bind(number)
+        .bind(event.at.timestamp_millis())
+        .bind(event.level.as_str())
+        .bind(event.kind)
+        .bind(&event.message)
+        .bind(event.data.to_string())
+        .execute(&mut tx.connection)
+        .await?;
+    }
+    Ok(())
 }

@@ -2,9 +2,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::*;
-use crate::id::DatasetId;
+use super::writer::Tx;
+use super::{Action, Status, Store, StoreError, Time, time};
+use crate::id::{DatasetId, JobId};
 
 /// Holds a job's row.
 #[derive(Debug, Clone)]
@@ -41,7 +44,7 @@ pub struct Job {
     pub queue_seconds: f64,
     /// Seconds it was trained, over all attempts.
     pub train_seconds: f64,
-    /// Number of jobs that will be taken before it; only while queued.
+    /// Its place in the queue, 1 for the next to be taken; only while queued.
     pub queue_position: Option<u64>,
     /// Why it waits although a worker is free.
     pub queue_reason: Option<String>,
@@ -117,41 +120,212 @@ pub struct JobPatch {
     pub priority: Option<i32>,
 }
 
+/// The columns of a row, but for its documents.
+macro_rules! columns {
+    () => {
+        "seq, id, name, status, attempt, priority, tags, revision, dataset, dataset_name, dataset_sha256, version, \
+         arithmetic_version, request_id, parent, warnings, parameters, memory_bytes, created_at, queued_at, queue_seconds, \
+         queue_reason, started_at, finished_at, train_seconds, progress, best_epoch, best_metric, best_value, last, \
+         stop_reason, error"
+    };
+}
+pub(super) use columns;
+
+fn document(row: &SqliteRow, column: &str) -> Result<Option<Value>, StoreError> {
+    let text: Option<&str> = row.try_get(column)?;
+    Ok(text.map(serde_json::from_str).transpose()?)
+}
+
+/// Makes a job of its row; documents and the place in the queue are for the caller to add.
+pub(super) fn from_row(row: &SqliteRow) -> Result<Job, StoreError> {
+    let status = status_of(row)?;
+    let queued_at: Option<i64> = row.try_get("queued_at")?;
+    let waiting = queued_at.map_or(0, |since| (chrono::Utc::now().timestamp_millis() - since).max(0));
+    let best_metric: Option<String> = row.try_get("best_metric")?;
+    let best = match best_metric {
+        Some(metric) => Some(Best {
+            epoch: row.try_get::<i64, _>("best_epoch")? as u64,
+            metric,
+            value: row.try_get::<Option<f64>, _>("best_value")?.unwrap_or(f64::NAN),
+        }),
+        None => None,
+    };
+    Ok(Job {
+        id: row.try_get::<&str, _>("id")?.parse()?,
+        name: row.try_get("name")?,
+        status,
+        attempt: row.try_get::<i64, _>("attempt")? as u32,
+        priority: row.try_get::<i64, _>("priority")? as i32,
+        tags: serde_json::from_str(row.try_get("tags")?)?,
+        dataset: JobDataset {
+            id: row.try_get::<&str, _>("dataset")?.parse()?,
+            name: row.try_get("dataset_name")?,
+            sha256: row.try_get("dataset_sha256")?,
+        },
+        revision: row.try_get::<i64, _>("revision")? as u64,
+        version: row.try_get("version")?,
+        arithmetic_version: row.try_get::<i64, _>("arithmetic_version")? as u32,
+        request_id: row.try_get("request_id")?,
+        created_at: time(row.try_get("created_at")?),
+        started_at: row.try_get::<Option<i64>, _>("started_at")?.map(time),
+        finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(time),
+        queue_seconds: row.try_get::<f64, _>("queue_seconds")? + waiting as f64 / 1000.0,
+        train_seconds: row.try_get("train_seconds")?,
+        queue_position: None,
+        queue_reason: row.try_get("queue_reason")?,
+        progress: document(row, "progress")?,
+        best,
+        last: document(row, "last")?,
+        stop_reason: row.try_get("stop_reason")?,
+        error: document(row, "error")?,
+        parameters: row.try_get::<Option<i64>, _>("parameters")?.map(|n| n as u64),
+        memory_bytes: row.try_get::<Option<i64>, _>("memory_bytes")?.map(|n| n as u64),
+        parent: document(row, "parent")?,
+        warnings: document(row, "warnings")?.unwrap_or(Value::Null),
+        request: None,
+        spec: None,
+        transitions: Vec::new(),
+    })
+}
+
+/// Adds request, spec and transitions; the row has the first two.
+pub(super) async fn add_documents(
+    connection: &mut SqliteConnection,
+    row: &SqliteRow,
+    job: &mut Job,
+) -> Result<(), StoreError> {
+    job.request = document(row, "request")?;
+    job.spec = document(row, "spec")?;
+    let rows =
+        sqlx::query("SELECT from_status, to_status, at, reason FROM job_transition WHERE job = ? ORDER BY number")
+            .bind(row.try_get::<i64, _>("seq")?)
+            .fetch_all(connection)
+            .await?;
+    for row in rows {
+        let from: Option<&str> = row.try_get("from_status")?;
+        job.transitions.push(Transition {
+            from: from.map(parse_status).transpose()?,
+            to: parse_status(row.try_get("to_status")?)?,
+            at: time(row.try_get("at")?),
+            reason: row.try_get("reason")?,
+        });
+    }
+    Ok(())
+}
+
+fn parse_status(text: &str) -> Result<Status, StoreError> {
+    text.parse().map_err(StoreError::Database)
+}
+
+/// Reads the status of a row.
+pub(super) fn status_of(row: &SqliteRow) -> Result<Status, StoreError> {
+    parse_status(row.try_get("status")?)
+}
+
+/// Reads a job with everything, in or out of a transaction.
+pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
+    let row = sqlx::query(concat!("SELECT ", columns!(), ", request, spec FROM job WHERE id = ?"))
+        .bind(id.to_string())
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| StoreError::not_found("job", id))?;
+    let mut job = from_row(&row)?;
+    add_documents(connection, &row, &mut job).await?;
+    if job.status == Status::Queued {
+        let before: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM job WHERE status = 'queued' AND (priority > ?1 OR (priority = ?1 AND seq < ?2))",
+        )
+        .bind(job.priority)
+        .bind(row.try_get::<i64, _>("seq")?)
+        .fetch_one(connection)
+        .await?;
+        job.queue_position = Some(before as u64 + 1);
+    }
+    Ok(job)
+}
+
+/// Finds a job's number; for readers of what a job has.
+pub(super) async fn seq_of(connection: &mut SqliteConnection, id: JobId) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT seq FROM job WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::not_found("job", id))
+}
+
 impl Store {
     /// Reads a job with its documents.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn job_get(&self, _id: JobId) -> Result<Job, StoreError> {
-        unimplemented!()
+    pub async fn job_get(&self, id: JobId) -> Result<Job, StoreError> {
+        read(&mut *self.read().await?, id).await
     }
+
     /// Reads where a job stands and its revision, by one look at the primary key.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn job_status(&self, _id: JobId) -> Result<(Status, u64), StoreError> {
-        unimplemented!()
+    pub async fn job_status(&self, id: JobId) -> Result<(Status, u64), StoreError> {
+        let row = sqlx::query("SELECT status, revision FROM job WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?
+            .ok_or_else(|| StoreError::not_found("job", id))?;
+        Ok((status_of(&row)?, row.try_get::<i64, _>("revision")? as u64))
     }
+
     /// Changes what a client may change.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn job_patch(&self, _id: JobId, _patch: JobPatch) -> Result<Job, StoreError> {
-        unimplemented!()
+    pub async fn job_patch(&self, id: JobId, patch: JobPatch) -> Result<Job, StoreError> {
+        self.write(move |tx| Box::pin(change(tx, id, patch))).await
     }
+
     /// Deletes a finished job and everything it has.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::WrongState`] while it has not finished.
-    pub async fn job_delete(&self, _id: JobId) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn job_delete(&self, id: JobId) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(delete(tx, id))).await
     }
-    /// Wakes at each change of the job, after its commit. Take it before reading the row: then no change is missed.
-    pub fn job_changes(&self, _id: JobId) -> watch::Receiver<u64> {
-        unimplemented!()
+}
+
+async fn change(tx: &mut Tx, id: JobId, patch: JobPatch) -> Result<Job, StoreError> {
+    let seq = seq_of(&mut tx.connection, id).await?;
+    let tags = patch.tags.map(|tags| serde_json::to_string(&tags)).transpose()?;
+    sqlx::query(
+        "UPDATE job SET name = CASE WHEN ?2 THEN ?3 ELSE name END, tags = coalesce(?4, tags),
+                        priority = coalesce(?5, priority), revision = revision + 1 WHERE seq = ?1",
+    )
+    .bind(seq)
+    .bind(patch.name.is_some())
+    .bind(patch.name.flatten())
+    .bind(tags)
+    .bind(patch.priority)
+    .execute(&mut tx.connection)
+    .await?;
+    tx.job_changed(id);
+    tx.queue_changed();
+    read(&mut tx.connection, id).await
+}
+
+async fn delete(tx: &mut Tx, id: JobId) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT seq, status FROM job WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(&mut tx.connection)
+        .await?
+        .ok_or_else(|| StoreError::not_found("job", id))?;
+    let status = status_of(&row)?;
+    if !status.is_finished() {
+        return Err(StoreError::WrongState { job: id, status, action: Action::Delete });
     }
-    /// Wakes at each change of the queue, after its commit.
-    pub fn queue_changes(&self) -> watch::Receiver<u64> {
-        unimplemented!()
-    }
+    sqlx::query("DELETE FROM job WHERE seq = ?")
+        .bind(row.try_get::<i64, _>("seq")?)
+        .execute(&mut tx.connection)
+        .await?;
+    tx.job_changed(id);
+    tx.space_freed();
+    Ok(())
 }

@@ -1,5 +1,11 @@
 //! The list of jobs: filters, order and cursor.
-use super::*;
+use serde_json::Value;
+use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
+use sqlx::{QueryBuilder, Row};
+
+use super::job::{self, Job, columns};
+use super::{Status, Store, StoreError};
+use crate::id::JobId;
 
 /// Says which jobs a list has. Values of one field are alternatives; fields must all hold.
 #[derive(Debug, Clone, Default)]
@@ -52,8 +58,66 @@ impl SortKey {
     ///
     /// # Errors
     /// A message for the client that names the keys there are.
-    pub fn parse(_text: &str) -> Result<Self, String> {
-        unimplemented!()
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let key = match text {
+            "created_at" | "id" => Self::Created,
+            "started_at" => Self::Started,
+            "finished_at" => Self::Finished,
+            "name" => Self::Name,
+            "status" => Self::Status,
+            "priority" => Self::Priority,
+            "train_seconds" => Self::TrainSeconds,
+            "parameters" => Self::Parameters,
+            "best.value" => Self::BestValue,
+            "best.epoch" => Self::BestEpoch,
+            _ => {
+                // Quotes and controls cannot be part of a path that SQLite reads.
+                let plain =
+                    |name: &str| !name.is_empty() && !name.chars().any(|c| c == '"' || c == '\\' || c.is_control());
+                let (root, rest) = text.split_once('.').unwrap_or((text, ""));
+                let names: Vec<String> = rest.split('.').map(str::to_owned).collect();
+                match root {
+                    "last" if plain(rest) => Self::Last(rest.to_owned()),
+                    "spec" if names.iter().all(|name| plain(name)) => Self::Spec(names),
+                    _ => {
+                        return Err(format!(
+                            "cannot sort by {text:?}; there are created_at, started_at, finished_at, name, status, priority, \
+                             train_seconds, parameters, best.value, best.epoch, last.<metric> and spec.<field>"
+                        ));
+                    }
+                }
+            }
+        };
+        Ok(key)
+    }
+
+    /// Gives the expression, and the path that it takes as its one parameter.
+    fn sql(&self) -> (&'static str, Option<String>) {
+        match self {
+            Self::Created => ("seq", None),
+            Self::Started => ("started_at", None),
+            Self::Finished => ("finished_at", None),
+            Self::Name => ("name", None),
+            Self::Status => ("status", None),
+            Self::Priority => ("priority", None),
+            Self::TrainSeconds => ("train_seconds", None),
+            Self::Parameters => ("parameters", None),
+            Self::BestValue => ("best_value", None),
+            Self::BestEpoch => ("best_epoch", None),
+            Self::Last(name) => ("json_extract(last, ", Some(format!("$.\"{name}\""))),
+            Self::Spec(names) => {
+                let path: String = names.iter().map(|name| format!(".\"{name}\"")).collect();
+                ("json_extract(spec, ", Some(format!("${path}")))
+            }
+        }
+    }
+
+    fn push(&self, query: &mut QueryBuilder<Sqlite>) {
+        let (expression, path) = self.sql();
+        query.push(expression);
+        if let Some(path) = path {
+            query.push_bind(path).push(")");
+        }
     }
 }
 
@@ -64,6 +128,17 @@ pub struct JobSort {
     pub key: SortKey,
     /// Largest first.
     pub descending: bool,
+}
+
+impl JobSort {
+    /// Reads an order as a client writes it: a key, with `-` before it for the largest first.
+    ///
+    /// # Errors
+    /// A message for the client that names the keys there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (descending, key) = text.strip_prefix('-').map_or((false, text), |key| (true, key));
+        Ok(Self { key: SortKey::parse(key)?, descending })
+    }
 }
 
 /// Holds one page of a list.
@@ -82,12 +157,172 @@ impl Store {
     /// [`StoreError::Cursor`].
     pub async fn job_list(
         &self,
-        _filter: &JobFilter,
-        _sort: Option<&JobSort>,
-        _limit: u32,
-        _after: Option<&str>,
-        _documents: bool,
+        filter: &JobFilter,
+        sort: Option<&JobSort>,
+        limit: u32,
+        after: Option<&str>,
+        documents: bool,
     ) -> Result<JobPage, StoreError> {
-        unimplemented!()
+        let newest = JobSort { key: SortKey::Created, descending: true };
+        let sort = sort.unwrap_or(&newest);
+        let mut connection = self.read().await?;
+        let rows = select(&mut connection, filter, sort, limit, after, documents).await?;
+        let more = rows.len() > limit as usize;
+        let rows = rows.get(..limit as usize).unwrap_or(&rows);
+        let next = if more { rows.last().map(cursor_of).transpose()? } else { None };
+        let mut jobs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut job = job::from_row(row)?;
+            if documents {
+                job::add_documents(&mut connection, row, &mut job).await?;
+            }
+            jobs.push(job);
+        }
+        add_positions(&mut connection, &mut jobs).await?;
+        Ok(JobPage { jobs, next })
     }
+
+    /// Counts the jobs that a filter leaves.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] and other failures of the database.
+    pub async fn job_count(&self, filter: &JobFilter) -> Result<u64, StoreError> {
+        let mut query = QueryBuilder::new("SELECT count(*) FROM job WHERE TRUE");
+        push_filter(&mut query, filter);
+        let count: i64 = query.build_query_scalar().fetch_one(&mut *self.read().await?).await?;
+        Ok(count as u64)
+    }
+}
+
+async fn select(
+    connection: &mut SqliteConnection,
+    filter: &JobFilter,
+    sort: &JobSort,
+    limit: u32,
+    after: Option<&str>,
+    documents: bool,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(columns!()).push(if documents { ", request, spec, " } else { ", " });
+    sort.key.push(&mut query);
+    query.push(" AS sorted FROM job WHERE TRUE");
+    push_filter(&mut query, filter);
+    if let Some(after) = after {
+        push_after(&mut query, sort, after)?;
+    }
+    let direction = if sort.descending { " DESC" } else { " ASC" };
+    if sort.key == SortKey::Created {
+        query.push(" ORDER BY seq").push(direction); // walks the table, and stops at the limit
+    } else {
+        query.push(" ORDER BY sorted IS NULL, sorted").push(direction).push(", seq DESC");
+    }
+    query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
+    Ok(query.build().fetch_all(connection).await?)
+}
+
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &JobFilter) {
+    fn any_of(query: &mut QueryBuilder<Sqlite>, column: &'static str, values: Vec<String>) {
+        query.push(column).push(" IN (");
+        let mut list = query.separated(", ");
+        for value in values {
+            list.push_bind(value);
+        }
+        query.push(")");
+    }
+    if !filter.status.is_empty() {
+        query.push(" AND ");
+        any_of(query, "status", filter.status.iter().map(ToString::to_string).collect());
+    }
+    if !filter.name.is_empty() {
+        query.push(" AND ");
+        any_of(query, "name", filter.name.clone());
+    }
+    if !filter.id.is_empty() {
+        query.push(" AND ");
+        any_of(query, "id", filter.id.iter().map(ToString::to_string).collect());
+    }
+    if !filter.dataset.is_empty() {
+        query.push(" AND (");
+        any_of(query, "dataset", filter.dataset.clone());
+        query.push(" OR ");
+        any_of(query, "dataset_name", filter.dataset.clone());
+        query.push(" OR ");
+        let digests = filter.dataset.iter().map(|key| key.trim_start_matches("sha256:").to_owned()).collect();
+        any_of(query, "dataset_sha256", digests);
+        query.push(")");
+    }
+    if let Some(parent) = filter.parent {
+        query.push(" AND parent_job = ").push_bind(parent.to_string());
+    }
+    for (key, value) in &filter.tags {
+        query.push(" AND EXISTS (SELECT 1 FROM json_each(job.tags) AS tag WHERE tag.key = ").push_bind(key.clone());
+        if let Some(value) = value {
+            query.push(" AND tag.value = ").push_bind(value.clone());
+        }
+        query.push(")");
+    }
+}
+
+/// A cursor is the number of the last row and, for other orders than by time, the value it was sorted by.
+fn cursor_of(row: &SqliteRow) -> Result<String, StoreError> {
+    use sqlx::{TypeInfo, ValueRef};
+    let seq: i64 = row.try_get("seq")?;
+    let raw = row.try_get_raw("sorted")?;
+    let value = match raw.type_info().name() {
+        _ if raw.is_null() => Value::Null,
+        "INTEGER" => Value::from(row.try_get::<i64, _>("sorted")?),
+        "REAL" => Value::from(row.try_get::<f64, _>("sorted")?),
+        _ => Value::from(row.try_get::<String, _>("sorted")?),
+    };
+    Ok(format!("{seq}-{}", super::file::hex(value.to_string().as_bytes())))
+}
+
+fn read_cursor(text: &str) -> Option<(i64, Value)> {
+    let (seq, value) = text.split_once('-')?;
+    let digits = |at: usize| value.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..value.len()).step_by(2).map(digits).collect();
+    Some((seq.parse().ok()?, serde_json::from_slice(&bytes?).ok()?))
+}
+
+fn push_after(query: &mut QueryBuilder<Sqlite>, sort: &JobSort, after: &str) -> Result<(), StoreError> {
+    let (seq, value) = read_cursor(after).ok_or_else(|| StoreError::Cursor(after.to_owned()))?;
+    let beyond = if sort.descending { " < " } else { " > " };
+    if sort.key == SortKey::Created {
+        query.push(" AND seq").push(beyond).push_bind(seq);
+        return Ok(());
+    }
+    if value.is_null() {
+        query.push(" AND sorted IS NULL AND seq < ").push_bind(seq);
+        return Ok(());
+    }
+    let bind = |query: &mut QueryBuilder<Sqlite>| {
+        match &value {
+            Value::Number(n) if n.is_i64() => query.push_bind(n.as_i64()),
+            Value::Number(n) => query.push_bind(n.as_f64()),
+            Value::String(text) => query.push_bind(text.clone()),
+            _ => query.push("NULL"),
+        };
+    };
+    query.push(" AND (sorted IS NULL OR sorted").push(beyond);
+    bind(query);
+    query.push(" OR (sorted = ");
+    bind(query);
+    query.push(" AND seq < ").push_bind(seq).push("))");
+    Ok(())
+}
+
+/// Adds the places in the queue by one walk over it.
+async fn add_positions(connection: &mut SqliteConnection, jobs: &mut [Job]) -> Result<(), StoreError> {
+    if jobs.iter().all(|job| job.status != Status::Queued) {
+        return Ok(());
+    }
+    let order: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM job WHERE status = 'queued' ORDER BY priority DESC, seq")
+            .fetch_all(connection)
+            .await?;
+    let places: std::collections::HashMap<&str, u64> = order.iter().map(String::as_str).zip(1..).collect();
+    for job in jobs.iter_mut().filter(|job| job.status == Status::Queued) {
+        job.queue_position = places.get(job.id.to_string().as_str()).copied();
+    }
+    Ok(())
 }

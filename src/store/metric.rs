@@ -1,5 +1,18 @@
 //! Metrics: columns of 64-bit floats in chunks of at most 4,096 points, by epoch and by step.
-use super::*;
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt;
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::writer::Tx;
+use super::{Store, StoreError, job};
+use crate::id::JobId;
+
+/// Points of a merged chunk.
+const CHUNK: u64 = 4096;
+/// Points of a chunk that still grows: an append writes a chunk anew, so it must not be long.
+const FRESH: u64 = 256;
 
 /// Says by what points are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -8,6 +21,16 @@ pub enum Axis {
     Epoch,
     /// A point a step (or every so many).
     Step,
+}
+
+impl Axis {
+    /// Gives the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Axis::Epoch => "epoch",
+            Axis::Step => "step",
+        }
+    }
 }
 
 /// Holds consecutive points of one axis, column by column.
@@ -94,11 +117,289 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the job is not there.
-    pub async fn metric_read(&self, _job: JobId, _query: &MetricQuery) -> Result<Metrics, StoreError> {
-        unimplemented!()
+    pub async fn metric_read(&self, job: JobId, query: &MetricQuery) -> Result<Metrics, StoreError> {
+        let mut connection = self.read().await?;
+        let job = job::seq_of(&mut connection, job).await?;
+        let total: Option<i64> = sqlx::query_scalar("SELECT points FROM metric_axis WHERE job = ? AND axis = ?")
+            .bind(job)
+            .bind(query.axis.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+        let total = total.unwrap_or(0) as u64;
+        let names = if query.names.is_empty() {
+            names_of(&mut connection, job, query.axis).await?
+        } else {
+            query.names.clone()
+        };
+        let start = query.after.min(total);
+        let thin = query.max_points.filter(|most| (total - start) as usize > *most);
+        let end = if thin.is_some() { total } else { total.min(start + query.limit as u64) };
+        let mut columns = Vec::with_capacity(names.len());
+        for name in &names {
+            columns.push(read_column(&mut connection, job, query.axis, name, start, end).await?);
+        }
+        if let Some(most) = thin {
+            let kept = keep_shape(&names, &columns, (end - start) as usize, most);
+            for column in &mut columns {
+                *column = kept.iter().filter_map(|at| column.get(*at).copied()).collect();
+            }
+        }
+        let points = columns.first().map_or((end - start) as usize, Vec::len);
+        let columns = names.into_iter().zip(columns).map(|(name, values)| present(name, &values)).collect();
+        Ok(Metrics { columns, points, next: end, has_more: end < total, downsampled: thin.is_some() })
     }
+
     /// Lists the names of a job's metrics by this axis, in the order in which they first came.
-    pub async fn metric_names(&self, _job: JobId, _axis: Axis) -> Result<Vec<String>, StoreError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the job is not there.
+    pub async fn metric_names(&self, job: JobId, axis: Axis) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.read().await?;
+        let job = job::seq_of(&mut connection, job).await?;
+        names_of(&mut connection, job, axis).await
     }
+}
+
+async fn names_of(connection: &mut SqliteConnection, job: i64, axis: Axis) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT name FROM metric_name WHERE job = ? AND axis = ? ORDER BY number")
+        .bind(job)
+        .bind(axis.as_str())
+        .fetch_all(connection)
+        .await?)
+}
+
+/// Reads points `start..end` of one metric; where none is stored there is [`MetricColumn::ABSENT`].
+async fn read_column(
+    connection: &mut SqliteConnection,
+    job: i64,
+    axis: Axis,
+    name: &str,
+    start: u64,
+    end: u64,
+) -> Result<Vec<f64>, StoreError> {
+    let mut values = vec![MetricColumn::ABSENT; (end - start) as usize];
+    let mut chunks = sqlx::query(
+        "SELECT start, points FROM metric_chunk
+         WHERE job = ?1 AND axis = ?2 AND name = ?3 AND start < ?5 AND start > ?4 - 4096 AND start + count > ?4
+         ORDER BY start",
+    )
+    .bind(job)
+    .bind(axis.as_str())
+    .bind(name)
+    .bind(start as i64)
+    .bind(end as i64)
+    .fetch(connection);
+    while let Some(chunk) = chunks.try_next().await? {
+        let first = chunk.try_get::<i64, _>("start")? as u64;
+        let skipped = start.saturating_sub(first) as usize;
+        let at = first.saturating_sub(start) as usize;
+        let Some(room) = values.get_mut(at..) else { continue };
+        for (value, stored) in room.iter_mut().zip(floats(chunk.try_get("points")?).skip(skipped)) {
+            *value = stored;
+        }
+    }
+    Ok(values)
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
+    bytes.as_chunks::<8>().0.iter().map(|eight| f64::from_le_bytes(*eight))
+}
+
+fn to_bytes(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn is_absent(value: f64) -> bool {
+    value.to_bits() == MetricColumn::ABSENT.to_bits()
+}
+
+/// Makes a column fit for JSON: what is not finite becomes `None`, and its place is told unless there simply is no value.
+fn present(name: String, values: &[f64]) -> MetricColumn {
+    let mut nonfinite = Vec::new();
+    let mut shown = Vec::with_capacity(values.len());
+    for (at, value) in values.iter().copied().enumerate() {
+        if value.is_finite() {
+            shown.push(Some(value));
+            continue;
+        }
+        shown.push(None);
+        if value == f64::INFINITY {
+            nonfinite.push((at, Nonfinite::PositiveInfinity));
+        } else if value == f64::NEG_INFINITY {
+            nonfinite.push((at, Nonfinite::NegativeInfinity));
+        } else if !is_absent(value) {
+            nonfinite.push((at, Nonfinite::Nan));
+        }
+    }
+    MetricColumn { name, values: shown, nonfinite }
+}
+
+/// Chooses about `most` of `count` points that keep the shape: the first, the last, and of each of equal parts where each metric is
+/// least, greatest and not finite.
+fn keep_shape(names: &[String], columns: &[Vec<f64>], count: usize, most: usize) -> Vec<usize> {
+    const INDEX: [&str; 4] = ["time", "step", "epoch", "train_seconds"];
+    let curves: Vec<&Vec<f64>> = names
+        .iter()
+        .zip(columns)
+        .filter(|(name, _)| !INDEX.contains(&name.as_str()))
+        .map(|(_, column)| column)
+        .collect();
+    let parts = (most.saturating_sub(2) / (2 * curves.len().max(1))).max(1);
+    let mut kept = vec![0, count - 1];
+    for part in 0..parts {
+        let (from, to) = (part * count / parts, (part + 1) * count / parts);
+        for column in &curves {
+            let Some(values) = column.get(from..to) else { continue };
+            let (mut least, mut greatest, mut odd) = (None::<(usize, f64)>, None::<(usize, f64)>, None);
+            for (at, value) in values.iter().copied().enumerate() {
+                if value.is_finite() {
+                    if least.is_none_or(|(_, so_far)| value < so_far) {
+                        least = Some((at, value));
+                    }
+                    if greatest.is_none_or(|(_, so_far)| value > so_far) {
+                        greatest = Some((at, value));
+                    }
+                } else if odd.is_none() && !is_absent(value) {
+                    odd = Some((at, value));
+                }
+            }
+            kept.extend([least, greatest, odd].into_iter().flatten().map(|(at, _)| from + at));
+        }
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    kept
+}
+
+/// Appends points beyond the last one stored; others were computed again after a crash and keep their place and first time.
+pub(super) async fn append(tx: &mut Tx, job: i64, points: &Points) -> Result<(), StoreError> {
+    let axis = points.axis;
+    let row = sqlx::query("SELECT points, last_key FROM metric_axis WHERE job = ? AND axis = ?")
+        .bind(job)
+        .bind(axis.as_str())
+        .fetch_optional(&mut tx.connection)
+        .await?;
+    let (stored, last) = match row {
+        Some(row) => (row.try_get::<i64, _>("points")? as u64, Some(row.try_get::<i64, _>("last_key")? as u64)),
+        None => (0, None),
+    };
+    let skip = points.keys.partition_point(|key| last.is_some_and(|last| *key <= last));
+    let fresh = points.keys.len() - skip;
+    let (Some(last), true) = (points.keys.last(), fresh > 0) else { return Ok(()) };
+    for (name, _) in &points.columns {
+        sqlx::query(
+            "INSERT INTO metric_name (job, axis, number, name)
+             SELECT ?1, ?2, (SELECT count(*) FROM metric_name WHERE job = ?1 AND axis = ?2), ?3
+             WHERE NOT EXISTS (SELECT 1 FROM metric_name WHERE job = ?1 AND axis = ?2 AND name = ?3)",
+        )
+        .bind(job)
+        .bind(axis.as_str())
+        .bind(name)
+        .execute(&mut tx.connection)
+        .await?;
+    }
+    let mut done = 0;
+    while done < fresh {
+        // Up to the end of the short chunk that is begun, then chunk by chunk.
+        let at = stored + done as u64;
+        let start = at - at % FRESH;
+        let count = ((start + FRESH - at) as usize).min(fresh - done);
+        append_within(tx, job, points, skip + done, count, start, (at - start) as usize).await?;
+        done += count;
+        let complete = stored + done as u64;
+        if complete.is_multiple_of(CHUNK) {
+            merge(tx, job, axis, complete - CHUNK).await?;
+        }
+    }
+    sqlx::query(
+        "INSERT INTO metric_axis (job, axis, points, last_key) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET points = ?3, last_key = ?4",
+    )
+    .bind(job)
+    .bind(axis.as_str())
+    .bind((stored + fresh as u64) as i64)
+    .bind(*last as i64)
+    .execute(&mut tx.connection)
+    .await?;
+    Ok(())
+}
+
+/// Appends `count` points from place `from` of `points` to the short chunk at `start`, of which `before` are stored.
+async fn append_within(
+    tx: &mut Tx,
+    job: i64,
+    points: &Points,
+    from: usize,
+    count: usize,
+    start: u64,
+    before: usize,
+) -> Result<(), StoreError> {
+    let mut lengths: HashMap<String, usize> = HashMap::new();
+    if before > 0 {
+        let rows = sqlx::query("SELECT name, count FROM metric_chunk WHERE job = ? AND axis = ? AND start = ?")
+            .bind(job)
+            .bind(points.axis.as_str())
+            .bind(start as i64)
+            .fetch_all(&mut tx.connection)
+            .await?;
+        for row in rows {
+            lengths.insert(row.try_get("name")?, row.try_get::<i64, _>("count")? as usize);
+        }
+    }
+    for (name, values) in &points.columns {
+        let Some(values) = values.get(from..from + count) else { continue };
+        if values.iter().copied().all(is_absent) {
+            continue; // A gap at the end is as good as none stored.
+        }
+        // A metric that was silent for a while: its chunk is filled up to here.
+        let gap = before - lengths.get(name).copied().unwrap_or(0).min(before);
+        let mut bytes = to_bytes(&vec![MetricColumn::ABSENT; gap]);
+        bytes.extend(to_bytes(values));
+        sqlx::query(
+            "INSERT INTO metric_chunk (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count, points = CAST(points || excluded.points AS BLOB)",
+        )
+        .bind(job)
+        .bind(points.axis.as_str())
+        .bind(name)
+        .bind(start as i64)
+        .bind((gap + count) as i64)
+        .bind(bytes)
+        .execute(&mut tx.connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Makes one chunk of the short ones from `start` on, for each metric.
+async fn merge(tx: &mut Tx, job: i64, axis: Axis, start: u64) -> Result<(), StoreError> {
+    let end = start + CHUNK;
+    let rows = sqlx::query(
+        "DELETE FROM metric_chunk WHERE job = ? AND axis = ? AND start >= ? AND start < ? RETURNING name, start, points",
+    )
+    .bind(job)
+    .bind(axis.as_str())
+    .bind(start as i64)
+    .bind(end as i64)
+    .fetch_all(&mut tx.connection)
+    .await?;
+    let mut merged: HashMap<String, Vec<f64>> = HashMap::new();
+    for row in rows {
+        let at = (row.try_get::<i64, _>("start")? as u64 - start) as usize;
+        let column = merged.entry(row.try_get("name")?).or_insert_with(|| vec![MetricColumn::ABSENT; CHUNK as usize]);
+        let Some(room) = column.get_mut(at..) else { continue };
+        room.iter_mut().zip(floats(row.try_get("points")?)).for_each(|(value, stored)| *value = stored);
+    }
+    for (name, values) in merged {
+        sqlx::query("INSERT INTO metric_chunk (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(job)
+            .bind(axis.as_str())
+            .bind(name)
+            .bind(start as i64)
+            .bind(values.len() as i64)
+            .bind(to_bytes(&values))
+            .execute(&mut tx.connection)
+            .await?;
+    }
+    Ok(())
 }

@@ -28,10 +28,17 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqlitePool;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Row, Sqlite};
 use tokio::sync::watch;
 
 pub use checkpoint::{Checkpoint, CheckpointSet, NewCheckpoint};
@@ -53,6 +60,9 @@ pub use writer::Pending;
 
 use crate::id::JobId;
 
+/// Connections that read. SQLite readers do not wait for the writer, nor for each other.
+const READERS: u32 = 4;
+
 /// A moment, in UTC; kept in milliseconds.
 pub type Time = DateTime<Utc>;
 
@@ -63,7 +73,7 @@ pub struct Store {
 }
 
 struct Shared {
-    directory: directory::Directory,
+    directory: Arc<directory::Directory>,
     readers: SqlitePool,
     writer: writer::Writer,
     changes: Arc<Changes>,
@@ -75,18 +85,147 @@ struct Changes {
     queue: watch::Sender<u64>,
 }
 
+/// The schema, in steps that are never changed once released.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
 impl Store {
     /// Opens a data directory: makes it if it is not there, locks it, migrates it, sweeps what no row names and takes back the
     /// jobs that a former process held.
     ///
     /// # Errors
     /// [`StoreError::Locked`] when another server has it; [`StoreError::NewerSchema`].
-    pub async fn open(_directory: &Path) -> Result<Store, StoreError> {
-        unimplemented!()
+    pub async fn open(directory: &Path) -> Result<Store, StoreError> {
+        let directory = Arc::new(directory::Directory::open(directory)?);
+        let options = SqliteConnectOptions::new()
+            .filename(directory.database())
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", "67108864")
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
+        let mut connection = SqliteConnection::connect_with(&options.clone().create_if_missing(true)).await?;
+        migrate(&mut connection).await?;
+        let swept = sweep(&mut connection, &directory).await?;
+        if swept > 0 {
+            tracing::info!(swept, "removed files that a former process left unfinished");
+        }
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options.pragma("query_only", "ON"))
+            .await?;
+        let changes = Arc::new(Changes { jobs: Mutex::new(HashMap::new()), queue: watch::Sender::new(0) });
+        let writer = writer::Writer::start(connection, Arc::clone(&directory), Arc::clone(&changes));
+        let store = Store { shared: Arc::new(Shared { directory, readers, writer, changes }) };
+        store.job_rescue().await?;
+        Ok(store)
     }
 
     /// Writes what is queued, closes the database and lets go of the directory.
     pub async fn close(&self) {
-        unimplemented!()
+        self.shared.readers.close().await;
+        self.shared.writer.close().await;
     }
+
+    /// Wakes at each change of the job, after its commit. Take it before reading the row: then no change is missed.
+    pub fn job_changes(&self, id: JobId) -> watch::Receiver<u64> {
+        let mut jobs = self.shared.changes.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.entry(id).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    /// Wakes at each change of the queue, after its commit.
+    pub fn queue_changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.queue.subscribe()
+    }
+
+    /// Runs a command in the next commit.
+    fn write<R, F>(&self, act: F) -> Pending<R>
+    where
+        R: Send + 'static,
+        F: for<'t> FnOnce(&'t mut writer::Tx) -> Pin<Box<dyn Future<Output = Result<R, StoreError>> + Send + 't>>
+            + Send
+            + 'static,
+    {
+        self.shared.writer.submit(act)
+    }
+
+    /// Takes a connection that reads the last commit.
+    async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.shared.readers.acquire().await?)
+    }
+}
+
+impl Changes {
+    fn wake(&self, changed: &[JobId], queue: bool) {
+        if !changed.is_empty() {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            for job in changed {
+                if let Some(sender) = jobs.get(job) {
+                    sender.send_modify(|count| *count += 1);
+                }
+            }
+            // Those who waited have gone: what nobody watches is not kept.
+            jobs.retain(|_, sender| sender.receiver_count() > 0);
+        }
+        if queue {
+            self.queue.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// Brings the schema up to date, and refuses one that is newer than this binary.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let has_schema = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations'");
+    if has_schema.fetch_optional(&mut *connection).await?.is_some() {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *connection).await?;
+        if let Some(found) = found.filter(|found| *found > known) {
+            return Err(StoreError::NewerSchema { found, known });
+        }
+    }
+    MIGRATIONS.run(&mut *connection).await.map_err(|error| StoreError::Database(error.to_string()))?;
+    sqlx::query("INSERT INTO meta (key, value) VALUES ('created_at', ?) ON CONFLICT DO NOTHING")
+        .bind(Utc::now().to_rfc3339())
+        .execute(&mut *connection)
+        .await?;
+    // A request that was under way when the process died made nothing, or its key says what.
+    sqlx::query("DELETE FROM idempotency WHERE status IS NULL AND resource IS NULL").execute(connection).await?;
+    Ok(())
+}
+
+/// Removes what no row names. Nothing else runs yet.
+async fn sweep(connection: &mut SqliteConnection, directory: &Arc<directory::Directory>) -> Result<usize, StoreError> {
+    let named: Vec<String> = sqlx::query_scalar("SELECT sha256 FROM file").fetch_all(connection).await?;
+    let directory = Arc::clone(directory);
+    file::blocking(move || Ok(directory.sweep(&named.into_iter().collect())?)).await
+}
+
+/// Reads a time as it is stored.
+fn time(milliseconds: i64) -> Time {
+    DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
+}
+
+/// Reads a cursor that is a number.
+fn cursor(after: Option<&str>) -> Result<i64, StoreError> {
+    after.map_or(Ok(i64::MAX), |text| text.parse().map_err(|_| StoreError::Cursor(text.to_owned())))
+}
+
+/// Makes a page of rows that were read with one more than the limit: `seq` of its last row is the next cursor.
+fn page<T>(
+    mut rows: Vec<SqliteRow>,
+    limit: u32,
+    each: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+) -> Result<(Vec<T>, Option<String>), StoreError> {
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = if more { rows.last().map(|row| row.try_get::<i64, _>("seq")).transpose()? } else { None };
+    let items = rows.iter().map(each).collect::<Result<_, _>>()?;
+    Ok((items, next.map(|seq| seq.to_string())))
 }

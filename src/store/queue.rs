@@ -1,10 +1,18 @@
 //! The queue: jobs come in, workers claim them, clients stop them, a new process rescues what the last one held.
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::*;
-use crate::id::{CheckpointId, DatasetId};
+use super::job::{self, Job, JobDataset};
+use super::status::{Action, Event, Next, Status, next};
+use super::writer::Tx;
+use super::{IdempotencyKey, Level, NewEvent, Store, StoreError, event, idempotency, time};
+use crate::id::{DatasetId, JobId};
+
+/// A job that ended the process so many times without getting further in between is not tried again.
+const CRASHES: i64 = 3;
 
 /// Holds what makes a job.
 #[derive(Debug, Clone)]
@@ -91,45 +99,317 @@ impl Store {
     /// Writes a job into the queue.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the dataset has gone meanwhile; [`StoreError::QueueFull`].
-    pub async fn job_insert(&self, _new: NewJob) -> Result<Job, StoreError> {
-        unimplemented!()
+    /// [`StoreError::NotFound`] when a dataset has gone meanwhile; [`StoreError::QueueFull`].
+    pub async fn job_insert(&self, new: NewJob) -> Result<Job, StoreError> {
+        self.write(move |tx| Box::pin(insert(tx, new))).await
     }
+
     /// Gives the next job (highest priority, then longest wait) to a worker, if one waits that needs at most `free_bytes`.
-    pub async fn job_claim(&self, _worker: &str, _free_bytes: Option<u64>) -> Result<Option<(Lease, Job)>, StoreError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
+    pub async fn job_claim(&self, worker: &str, free_bytes: Option<u64>) -> Result<Option<(Lease, Job)>, StoreError> {
+        // A look that costs no transaction: pools ask often, and mostly nothing waits.
+        let waits = sqlx::query("SELECT 1 FROM job WHERE status = 'queued' LIMIT 1");
+        if waits.fetch_optional(&mut *self.read().await?).await?.is_none() {
+            return Ok(None);
+        }
+        let worker = worker.to_owned();
+        self.write(move |tx| Box::pin(claim(tx, worker, free_bytes))).await
     }
+
     /// Asks a job to end: at once when no worker holds it, else at its next step.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::WrongState`].
-    pub async fn job_cancel(&self, _id: JobId, _reason: &str) -> Result<Asked, StoreError> {
-        unimplemented!()
+    pub async fn job_cancel(&self, id: JobId, reason: &str) -> Result<Asked, StoreError> {
+        self.ask(id, Action::Cancel, reason).await
     }
+
     /// Asks a job to pause.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::WrongState`].
-    pub async fn job_pause(&self, _id: JobId, _reason: &str) -> Result<Asked, StoreError> {
-        unimplemented!()
+    pub async fn job_pause(&self, id: JobId, reason: &str) -> Result<Asked, StoreError> {
+        self.ask(id, Action::Pause, reason).await
     }
+
     /// Asks a paused job to go on.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::WrongState`].
-    pub async fn job_resume(&self, _id: JobId, _reason: &str) -> Result<Asked, StoreError> {
-        unimplemented!()
+    pub async fn job_resume(&self, id: JobId, reason: &str) -> Result<Asked, StoreError> {
+        self.ask(id, Action::Resume, reason).await
     }
+
+    async fn ask(&self, id: JobId, action: Action, reason: &str) -> Result<Asked, StoreError> {
+        let reason = reason.to_owned();
+        self.write(move |tx| Box::pin(asked(tx, id, action, reason))).await
+    }
+
     /// Lists the running jobs that are to stop, for workers that poll.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] and other failures of the database.
     pub async fn job_stop_requests(&self) -> Result<Vec<StopRequest>, StoreError> {
-        unimplemented!()
+        let rows = sqlx::query("SELECT id, status, attempt FROM job WHERE status IN ('pausing', 'cancelling')")
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        let request = |row: &SqliteRow| {
+            Ok(StopRequest {
+                job: row.try_get::<&str, _>("id")?.parse()?,
+                attempt: row.try_get::<i64, _>("attempt")? as u32,
+                status: job::status_of(row)?,
+            })
+        };
+        rows.iter().map(request).collect()
     }
+
     /// Takes back what a former process of this data directory held. [`Store::open`] calls it; no worker may run yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
     pub async fn job_rescue(&self) -> Result<Rescued, StoreError> {
-        unimplemented!()
+        self.write(|tx| Box::pin(rescue(tx))).await
     }
-    /// Makes the checkpoint from which a claimed job goes on: its last one whose bytes are whole. Damaged ones are passed over and told in an event.
-    pub async fn job_resume_point(&self, _lease: &Lease) -> Result<Option<(CheckpointId, Vec<u8>)>, StoreError> {
-        unimplemented!()
+}
+
+/// What a change of status must know of a job.
+pub(super) struct Held {
+    pub seq: i64,
+    pub id: JobId,
+    pub status: Status,
+    pub attempt: i64,
+    pub resume_wanted: bool,
+}
+
+/// Looks at a job inside a transaction.
+pub(super) async fn look(connection: &mut SqliteConnection, id: JobId) -> Result<Held, StoreError> {
+    let row = sqlx::query("SELECT seq, id, status, attempt, resume_wanted, worker FROM job WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::not_found("job", id))?;
+    held(&row)
+}
+
+fn held(row: &SqliteRow) -> Result<Held, StoreError> {
+    Ok(Held {
+        seq: row.try_get("seq")?,
+        id: row.try_get::<&str, _>("id")?.parse()?,
+        status: job::status_of(row)?,
+        attempt: row.try_get("attempt")?,
+        resume_wanted: row.try_get("resume_wanted")?,
+    })
+}
+
+/// Why and with what a job changes its status.
+pub(super) struct Change<'a> {
+    /// In words, for the list of transitions.
+    pub reason: &'a str,
+    /// For a job that finishes.
+    pub stop_reason: &'a str,
+    /// For a job that fails.
+    pub error: Option<&'a Value>,
+}
+
+/// Writes a change of status that [`next`] has decided: the row, the transition and the event.
+pub(super) async fn transition(tx: &mut Tx, job: &Held, to: Status, change: Change<'_>) -> Result<(), StoreError> {
+    let number: i64 = sqlx::query_scalar(
+        "UPDATE job SET
+           status = ?2,
+           worker = CASE WHEN ?2 IN ('pausing','cancelling') THEN worker END,
+           queue_seconds = queue_seconds + coalesce(max(0, ?3 - queued_at), 0) / 1000.0,
+           queued_at = CASE WHEN ?2 = 'queued' THEN ?3 END,
+           queue_reason = NULL,
+           finished_at = CASE WHEN ?4 THEN ?3 END,
+           stop_reason = CASE WHEN ?4 THEN ?5 END,
+           error = CASE WHEN ?2 = 'failed' THEN ?6 END,
+           resume_wanted = 0,
+           transitions = transitions + 1,
+           revision = revision + 1
+         WHERE seq = ?1 RETURNING transitions",
+    )
+    .bind(job.seq)
+    .bind(to.as_str())
+    .bind(tx.now)
+    .bind(to.is_finished())
+    .bind(change.stop_reason)
+    .bind(change.error.map_or_else(|| "{}".to_owned(), Value::to_string))
+    .fetch_one(&mut tx.connection)
+    .await?;
+    note(tx, job, number, Some(job.status), to, change.reason).await
+}
+
+/// Writes the row of a transition and its event, and has waiters woken.
+async fn note(
+    tx: &mut Tx,
+    job: &Held,
+    number: i64,
+    from: Option<Status>,
+    to: Status,
+    reason: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO job_transition (job, number, from_status, to_status, at, reason, attempt)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(job.seq)
+    .bind(number)
+    .bind(from.map(Status::as_str))
+    .bind(to.as_str())
+    .bind(tx.now)
+    .bind(reason)
+    .bind(job.attempt)
+    .execute(&mut tx.connection)
+    .await?;
+    let level = if to == Status::Failed { Level::Error } else { Level::Info };
+    let data = json!({"from": from, "to": to, "reason": reason, "attempt": job.attempt});
+    let message = format!("{to}: {reason}");
+    event::append(tx, job.seq, &[NewEvent { level, kind: "status", message, data, at: time(tx.now) }]).await?;
+    tx.job_changed(job.id);
+    tx.queue_changed();
+    Ok(())
+}
+
+async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
+    if let Some(limit) = new.queue_limit {
+        let queued: i64 = sqlx::query_scalar("SELECT count(*) FROM job WHERE status = 'queued'")
+            .fetch_one(&mut tx.connection)
+            .await?;
+        if queued as u64 >= limit {
+            return Err(StoreError::QueueFull { queued: queued as u64, limit });
+        }
     }
+    let id = JobId::new();
+    let seq: i64 = sqlx::query_scalar(
+        "INSERT INTO job (id, name, status, priority, tags, dataset, dataset_name, dataset_sha256, version,
+                          arithmetic_version, request_id, request, spec, parent, warnings, parameters, memory_bytes,
+                          created_at, queued_at, transitions)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, 1)
+         RETURNING seq",
+    )
+    .bind(id.to_string())
+    .bind(new.name)
+    .bind(new.priority)
+    .bind(serde_json::to_string(&new.tags)?)
+    .bind(new.dataset.id.to_string())
+    .bind(new.dataset.name)
+    .bind(new.dataset.sha256)
+    .bind(new.version)
+    .bind(new.arithmetic_version)
+    .bind(new.request_id)
+    .bind(new.request.to_string())
+    .bind(new.spec.to_string())
+    .bind(new.parent.map(|parent| parent.to_string()))
+    .bind(if new.warnings.is_array() { new.warnings.to_string() } else { "[]".to_owned() })
+    .bind(new.parameters.map(|n| n as i64))
+    .bind(new.memory_bytes.map(|n| n as i64))
+    .bind(tx.now)
+    .fetch_one(&mut tx.connection)
+    .await?;
+    for dataset in std::iter::once(new.dataset.id).chain(new.also_uses) {
+        // Only a dataset that is still there: it may have been deleted since the spec was proved.
+        let noted = sqlx::query(
+            "INSERT INTO job_dataset (job, dataset) SELECT ?1, id FROM dataset WHERE id = ?2 ON CONFLICT DO UPDATE SET job = job",
+        )
+        .bind(seq)
+        .bind(dataset.to_string())
+        .execute(&mut tx.connection)
+        .await?;
+        if noted.rows_affected() == 0 {
+            return Err(StoreError::not_found("dataset", dataset));
+        }
+    }
+    let job = Held { seq, id, status: Status::Queued, attempt: 0, resume_wanted: false };
+    note(tx, &job, 1, None, Status::Queued, "submitted").await?;
+    if let Some(key) = &new.idempotency {
+        idempotency::made(tx, key, &id.to_string()).await?;
+    }
+    job::read(&mut tx.connection, id).await
+}
+
+async fn claim(tx: &mut Tx, worker: String, free_bytes: Option<u64>) -> Result<Option<(Lease, Job)>, StoreError> {
+    // One statement, so that two workers cannot take the same job. The attempt is the fencing token of all that follows.
+    let row = sqlx::query(
+        "UPDATE job SET
+           status = 'running', worker = ?1, attempt = attempt + 1,
+           started_at = coalesce(started_at, ?2),
+           queue_seconds = queue_seconds + max(0, ?2 - queued_at) / 1000.0,
+           queued_at = NULL, queue_reason = NULL,
+           transitions = transitions + 1, revision = revision + 1
+         WHERE seq = (SELECT seq FROM job
+                      WHERE status = 'queued' AND (?3 IS NULL OR memory_bytes IS NULL OR memory_bytes <= ?3)
+                      ORDER BY priority DESC, seq LIMIT 1)
+         RETURNING seq, id, status, attempt, resume_wanted, transitions",
+    )
+    .bind(&worker)
+    .bind(tx.now)
+    .bind(free_bytes.map(|bytes| bytes as i64))
+    .fetch_optional(&mut tx.connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let job = held(&row)?;
+    let reason = if job.attempt == 1 { "a worker took it" } else { "a worker took it to go on" };
+    note(tx, &job, row.try_get("transitions")?, Some(Status::Queued), Status::Running, reason).await?;
+    let lease = Lease { job: job.id, worker, attempt: job.attempt as u32 };
+    Ok(Some((lease, job::read(&mut tx.connection, job.id).await?)))
+}
+
+async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result<Asked, StoreError> {
+    let job = look(&mut tx.connection, id).await?;
+    let changed = match next(job.status, Event::Asked(action)) {
+        Next::To(to) => {
+            let change = Change { reason: &reason, stop_reason: "cancelled", error: None };
+            transition(tx, &job, to, change).await?;
+            true
+        }
+        Next::ResumeWhenPaused => {
+            sqlx::query("UPDATE job SET resume_wanted = 1, revision = revision + 1 WHERE seq = ?")
+                .bind(job.seq)
+                .execute(&mut tx.connection)
+                .await?;
+            tx.job_changed(id);
+            !job.resume_wanted
+        }
+        Next::Holds => false,
+        Next::Refused => return Err(StoreError::WrongState { job: id, status: job.status, action }),
+    };
+    Ok(Asked { job: job::read(&mut tx.connection, id).await?, changed })
+}
+
+async fn rescue(tx: &mut Tx) -> Result<Rescued, StoreError> {
+    let rows = sqlx::query(
+        "UPDATE job SET crashes = crashes + 1 WHERE status IN ('running','pausing','cancelling')
+         RETURNING seq, id, status, attempt, resume_wanted, crashes",
+    )
+    .fetch_all(&mut tx.connection)
+    .await?;
+    let mut rescued = Rescued::default();
+    for row in rows {
+        let job = held(&row)?;
+        let crashes: i64 = row.try_get("crashes")?;
+        let event = if crashes >= CRASHES { Event::Poisoned } else { Event::Lost };
+        let Next::To(to) = next(job.status, event) else { continue };
+        let to = if to == Status::Paused && job.resume_wanted { Status::Queued } else { to };
+        let detail = format!("the server stopped {crashes} times while it ran, and it got no further in between");
+        let error = json!({
+            "type": "/problems/crashed-repeatedly", "code": "crashed_repeatedly", "title": "The job ends the server",
+            "detail": detail, "crashes": crashes, "attempt": job.attempt,
+        });
+        let (reason, stop_reason) = match to {
+            Status::Failed => (detail.as_str(), "error"),
+            Status::Cancelled => ("the server stopped before the worker could obey", "cancelled"),
+            Status::Paused => ("the server stopped before the worker could obey", ""),
+            _ => ("the server stopped while it ran", ""),
+        };
+        transition(tx, &job, to, Change { reason, stop_reason, error: Some(&error) }).await?;
+        match to {
+            Status::Queued => rescued.queued += 1,
+            Status::Paused => rescued.paused += 1,
+            Status::Cancelled => rescued.cancelled += 1,
+            _ => rescued.poisoned += 1,
+        }
+    }
+    Ok(rescued)
 }

@@ -68,7 +68,9 @@ impl Status {
 
     /// Gives what a client can do in this state.
     pub fn possible(self) -> Vec<Action> {
-        Action::ALL.into_iter().filter(|action| !matches!(next(self, Event::Asked(*action)), Next::Refused)).collect()
+        let leads_on =
+            |action: &Action| matches!(next(self, Event::Asked(*action)), Next::To(_) | Next::ResumeWhenPaused);
+        Action::ALL.into_iter().filter(leads_on).collect()
     }
 }
 
@@ -98,10 +100,12 @@ pub enum Action {
     Pause,
     /// Let it go on.
     Resume,
+    /// Remove it with all it has; no change of status.
+    Delete,
 }
 
 impl Action {
-    /// All of them.
+    /// All that change a status.
     pub const ALL: [Action; 3] = [Action::Cancel, Action::Pause, Action::Resume];
 
     /// Gives the word, as it stands in the route.
@@ -110,6 +114,7 @@ impl Action {
             Action::Cancel => "cancel",
             Action::Pause => "pause",
             Action::Resume => "resume",
+            Action::Delete => "delete",
         }
     }
 }
@@ -156,7 +161,7 @@ pub enum Next {
 
 /// Decides what an event makes of a status. Every arrow of the contract is here and nowhere else.
 pub const fn next(status: Status, event: Event) -> Next {
-    use Action::{Cancel, Pause, Resume};
+    use Action::{Cancel, Delete, Pause, Resume};
     use Event::{Asked, Claimed, Failed, Lost, Poisoned, Released, Stopped, Succeeded};
     match (status, event) {
         (Status::Queued, Claimed) => Next::To(Status::Running),
@@ -190,7 +195,8 @@ pub const fn next(status: Status, event: Event) -> Next {
 
         (Status::Cancelled, Asked(Cancel)) => Next::Holds,
 
-        (Status::Queued | Status::Paused, Succeeded | Failed | Stopped | Released | Lost | Poisoned)
+        (_, Asked(Delete))
+        | (Status::Queued | Status::Paused, Succeeded | Failed | Stopped | Released | Lost | Poisoned)
         | (Status::Running, Claimed | Stopped)
         | (Status::Pausing | Status::Paused, Claimed)
         | (Status::Cancelling, Claimed | Asked(Pause | Resume))

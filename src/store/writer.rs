@@ -1,18 +1,260 @@
-//! The one writer.
-use super::*;
+//! The one writer: a task that owns the one connection that writes, and commits commands in groups.
+//!
+//! Whatever waits when a commit ends goes into the next one, so that a sync of the disk is shared by all who asked meanwhile, and a
+//! lone command is not delayed. Each command runs in a savepoint: one that fails leaves the others of its group alone. After the
+//! commit, and only then, waiters are woken and replies are sent.
+
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-pub(crate) struct Writer {}
+use chrono::Utc;
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::directory::Directory;
+use super::{Changes, StoreError};
+use crate::id::JobId;
+
+/// The most commands of one commit: bounds what a crash in between can undo and how long the first one waits.
+const GROUP: usize = 256;
+
+/// What a command runs in: the transaction, and notes of what to do after its commit.
+pub(crate) struct Tx {
+    /// The connection, inside a transaction.
+    pub connection: SqliteConnection,
+    /// The time of the transaction.
+    pub now: i64,
+    directory: Arc<Directory>,
+    changed: Vec<JobId>,
+    queue_changed: bool,
+    unnamed: Vec<String>,
+    freed: bool,
+}
+
+impl Tx {
+    /// Notes that waiters for this job are to be woken.
+    pub fn job_changed(&mut self, job: JobId) {
+        self.changed.push(job);
+    }
+
+    /// Notes that waiters for the queue are to be woken.
+    pub fn queue_changed(&mut self) {
+        self.queue_changed = true;
+    }
+
+    /// Notes that a file lost its row: it goes after the commit, unless a row names it again by then.
+    pub fn file_unnamed(&mut self, sha256: String) {
+        self.unnamed.push(sha256);
+    }
+
+    /// Notes that much was deleted, so that pages can go back to the file system.
+    pub fn space_freed(&mut self) {
+        self.freed = true;
+    }
+
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        sqlx::query(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+}
+
+type Boxed<'t, R> = Pin<Box<dyn Future<Output = R> + Send + 't>>;
+
+/// A closure that writes, with its reply.
+trait Command: Send {
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> Boxed<'t, bool>;
+    /// Sends the reply; an error here overrules what the command said.
+    fn reply(self: Box<Self>, commit: Result<(), StoreError>);
+}
+
+struct Write<R, F> {
+    act: Option<F>,
+    outcome: Option<Result<R, StoreError>>,
+    reply: oneshot::Sender<Result<R, StoreError>>,
+}
+
+impl<R, F> Command for Write<R, F>
+where
+    R: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> Boxed<'t, Result<R, StoreError>> + Send,
+{
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> Boxed<'t, bool> {
+        Box::pin(async move {
+            let Some(act) = self.act.take() else { return false };
+            let outcome = act(tx).await;
+            let done = outcome.is_ok();
+            self.outcome = Some(outcome);
+            done
+        })
+    }
+
+    fn reply(self: Box<Self>, commit: Result<(), StoreError>) {
+        let outcome = match (self.outcome, commit) {
+            // What a command refused, it refused whatever became of the others.
+            (Some(Err(refused)), _) => Err(refused),
+            (_, Err(error)) => Err(error),
+            (Some(done), Ok(())) => done,
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        // A caller that went away does not undo what it asked for.
+        let _ = self.reply.send(outcome);
+    }
+}
 
 /// Waits for the commit of a command that is already queued; dropped, the command is done all the same.
 pub struct Pending<T> {
-    receiver: tokio::sync::oneshot::Receiver<Result<T, StoreError>>,
+    receiver: oneshot::Receiver<Result<T, StoreError>>,
+}
+
+impl<T> Pending<T> {
+    /// Gives the result if it is there, without waiting.
+    pub fn ready(&mut self) -> Option<Result<T, StoreError>> {
+        match self.receiver.try_recv() {
+            Ok(result) => Some(result),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(StoreError::Closed)),
+        }
+    }
 }
 
 impl<T> Future for Pending<T> {
     type Output = Result<T, StoreError>;
+
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.receiver).poll(context).map(|reply| reply.unwrap_or(Err(StoreError::Closed)))
+    }
+}
+
+/// Takes commands for the writing task.
+pub(crate) struct Writer {
+    sender: Mutex<Option<mpsc::UnboundedSender<Box<dyn Command>>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the task on the current runtime.
+    pub fn start(connection: SqliteConnection, directory: Arc<Directory>, changes: Arc<Changes>) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let tx = Tx {
+            connection,
+            now: 0,
+            directory,
+            changed: Vec::new(),
+            queue_changed: false,
+            unnamed: Vec::new(),
+            freed: false,
+        };
+        let task = tokio::spawn(run(tx, receiver, changes));
+        Self { sender: Mutex::new(Some(sender)), task: Mutex::new(Some(task)) }
+    }
+
+    /// Queues a command; it is in order with what the caller queued before, and runs whether or not the reply is awaited.
+    pub fn submit<R, F>(&self, act: F) -> Pending<R>
+    where
+        R: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Boxed<'t, Result<R, StoreError>> + Send + 'static,
+    {
+        let (reply, receiver) = oneshot::channel();
+        let command = Box::new(Write { act: Some(act), outcome: None, reply });
+        if let Some(sender) = self.sender.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            // A closed channel drops the command and with it the reply's sender: the caller reads `Closed`.
+            let _ = sender.send(command);
+        }
+        Pending { receiver }
+    }
+
+    /// Takes no more commands and waits until those queued are written.
+    pub async fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+async fn run(mut tx: Tx, mut receiver: mpsc::UnboundedReceiver<Box<dyn Command>>, changes: Arc<Changes>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while receiver.recv_many(&mut group, GROUP).await > 0 {
+        let committed = commit(&mut tx, &mut group).await;
+        if committed.is_ok() {
+            changes.wake(&tx.changed, tx.queue_changed);
+        } else {
+            tx.unnamed.clear();
+        }
+        tx.changed.clear();
+        tx.queue_changed = false;
+        for command in group.drain(..) {
+            let outcome = match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.again()),
+            };
+            command.reply(outcome);
+        }
+        tidy(&mut tx).await;
+    }
+    if let Err(error) = tx.connection.close().await {
+        tracing::warn!(%error, "the database did not close in order");
+    }
+}
+
+/// Runs a group in one transaction.
+async fn commit(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
+    // IMMEDIATE: a transaction that began as a reader cannot wait for the lock when it turns into a writer.
+    tx.execute("BEGIN IMMEDIATE").await?;
+    tx.now = Utc::now().timestamp_millis();
+    let outcome = run_group(tx, group).await;
+    let outcome = match outcome {
+        Ok(()) => tx.execute("COMMIT").await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &outcome {
+        tracing::error!(%error, commands = group.len(), "a commit failed");
+        // SQLite may have rolled back by itself (a full disk): then this is an error that means nothing.
+        let _ = tx.execute("ROLLBACK").await;
+    }
+    outcome
+}
+
+async fn run_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
+    for command in group {
+        tx.execute("SAVEPOINT command").await?;
+        let (changed, unnamed) = (tx.changed.len(), tx.unnamed.len());
+        if !command.run(tx).await {
+            tx.changed.truncate(changed);
+            tx.unnamed.truncate(unnamed);
+            tx.execute("ROLLBACK TO command").await?;
+        }
+        tx.execute("RELEASE command").await?;
+    }
+    Ok(())
+}
+
+/// Does what waits until nobody waits: removes files without a row and gives pages back.
+async fn tidy(tx: &mut Tx) {
+    for sha256 in std::mem::take(&mut tx.unnamed) {
+        let named = sqlx::query("SELECT 1 FROM file WHERE sha256 = ?").bind(&sha256).fetch_optional(&mut tx.connection);
+        match named.await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                if let Err(error) = tx.directory.remove(&sha256) {
+                    tracing::warn!(%error, sha256, "a file without a row stays until the next start");
+                }
+            }
+            Err(error) => tracing::warn!(%error, sha256, "a file without a row stays until the next start"),
+        }
+    }
+    if std::mem::take(&mut tx.freed) {
+        let vacuum = sqlx::query("PRAGMA incremental_vacuum").fetch_all(&mut tx.connection).await;
+        if let Err(error) = vacuum {
+            tracing::warn!(%error, "free pages stay in the database file");
+        }
     }
 }
