@@ -25,6 +25,10 @@ struct Inner {
     draining: CancellationToken,
     /// Bounds the threads that parse, predict and evaluate at the same time.
     blocking: Semaphore,
+    /// Bounds the requests that wait for a job.
+    waits: Semaphore,
+    /// Bounds the open event streams.
+    streams: Arc<Semaphore>,
 }
 
 impl App {
@@ -39,6 +43,8 @@ impl App {
             limits: config.limits,
             draining,
             blocking: Semaphore::new(processors.max(2)),
+            waits: Semaphore::new(config.limits.waits),
+            streams: Arc::new(Semaphore::new(config.limits.streams)),
         }))
     }
 
@@ -64,6 +70,14 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    pub(crate) fn waits(&self) -> &Semaphore {
+        &self.0.waits
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
     }
 
     /// Ends when the server begins to drain; streams and waits end with it.

@@ -71,11 +71,13 @@ pub struct Limits {
     pub streams: usize,
     /// Requests that wait (`?wait=`) at the same time.
     pub waits: usize,
+    /// Jobs that may wait in the queue.
+    pub queue: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { upload_bytes: 10 << 30, json_bytes: 32 << 20, streams: 1024, waits: 1024 }
+        Limits { upload_bytes: 10 << 30, json_bytes: 32 << 20, streams: 1024, waits: 1024, queue: 100_000 }
     }
 }
 

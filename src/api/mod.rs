@@ -17,6 +17,7 @@ mod error;
 mod extract;
 mod guard;
 mod idempotency;
+mod jobs;
 mod list;
 mod listener;
 mod openapi;
@@ -24,6 +25,7 @@ mod operating;
 mod problem;
 mod router;
 mod samples;
+mod specs;
 mod time;
 mod upload;
 

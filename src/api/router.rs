@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{App, Config, StartError, datasets, edge, guard, openapi, operating, samples};
+use super::{App, Config, StartError, datasets, edge, guard, jobs, openapi, operating, samples};
 
 /// A body that pauses for longer than this is given up.
 const BODY_PAUSE: Duration = Duration::from_secs(30);

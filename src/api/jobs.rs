@@ -1,0 +1,36 @@
+//! Jobs and everything that a job gives, one file a part.
+
+mod change;
+mod create;
+mod read;
+mod wait;
+pub(crate) mod wire;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::error::no_such;
+use super::problem::Problem;
+use crate::id::JobId;
+
+/// The arithmetic that new jobs are computed with.
+const ARITHMETIC_VERSION: u32 = 1;
+
+/// The routes of jobs.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(read::get_all, create::create))
+        .routes(routes!(read::get_one, change::patch, change::delete))
+        .routes(routes!(read::status))
+        .routes(routes!(read::spec))
+        .routes(routes!(change::cancel))
+        .routes(routes!(change::pause))
+        .routes(routes!(change::resume))
+        .routes(routes!(create::fork))
+}
+
+/// The id in an address; what is none names no job.
+pub(super) fn job_id(text: &str) -> Result<JobId, Problem> {
+    text.parse().map_err(|error| no_such("job", text, &error))
+}

@@ -1,0 +1,185 @@
+//! A job comes in: `POST /v1/jobs`, its dry run, and forks.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use super::wire::{self, JobBody};
+use super::{job_id, wait};
+use crate::api::App;
+use crate::api::conditional;
+use crate::api::edge::RequestId;
+use crate::api::extract::{FromParams, JsonBody, Params, Query};
+use crate::api::idempotency::Idempotency;
+use crate::api::problem::{Problem, ProblemBody};
+use crate::api::specs;
+use crate::id::JobId;
+use crate::spec;
+use crate::store::{IdempotencyKey, Job, JobDataset, NewJob};
+
+/// How to answer a new job.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CreateParams {
+    /// Only tells what the job would be; nothing is stored.
+    #[param(required = false, default = false)]
+    dry_run: bool,
+    /// Answers when the job has finished, or after so many seconds (0 to 60).
+    #[param(required = false, minimum = 0, maximum = 60)]
+    wait: Option<f64>,
+}
+
+impl FromParams for CreateParams {
+    fn read(params: &mut Params) -> CreateParams {
+        CreateParams { dry_run: params.flag("dry_run").unwrap_or(false), wait: wait::read(params) }
+    }
+}
+
+/// Starts a job. The least spec is `{"dataset":"iris","target":"species"}`.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
+    params(CreateParams, ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
+    request_body(content = crate::api::openapi::JobSpec, example = json!({"dataset": "iris", "target": "species"})),
+    responses((status = 201, description = "The job", body = JobBody, headers(("Location" = String, description = "Where the job is"))),
+              (status = 200, description = "With `dry_run`: what the job would be", body = Value),
+              (status = 422, description = "The spec has faults, all of them named", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 429, description = "The queue is full", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(
+    State(app): State<App>,
+    Query(params): Query<CreateParams>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    idempotency: Idempotency,
+    JsonBody(request): JsonBody,
+) -> Result<Response, Problem> {
+    begin(app, params, idempotency, Submission { request, parent: None, request_id, key: None }).await
+}
+
+/// Starts a changed copy of a job: the body is a merge patch (RFC 7396) of its request; the seed is kept.
+#[utoipa::path(post, path = "/v1/jobs/{job}/fork", tag = "jobs",
+    params(("job" = String, Path, description = "The job's id"), CreateParams,
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
+    request_body(content = Value, example = json!({"optimizer": {"learning_rate": 0.01}})),
+    responses((status = 201, description = "The new job", body = JobBody),
+              (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "The changed spec has faults", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn fork(
+    State(app): State<App>,
+    Path(job): Path<String>,
+    Query(params): Query<CreateParams>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    idempotency: Idempotency,
+    JsonBody(patch): JsonBody,
+) -> Result<Response, Problem> {
+    let parent = app.store().job_get(job_id(&job)?).await?;
+    let request = patched(&app, &parent, &patch).await?;
+    let parent = json!({"job": parent.id, "relation": "fork", "finding": null, "patch": patch});
+    begin(app, params, idempotency, Submission { request, parent: Some(parent), request_id, key: None }).await
+}
+
+/// The parent's request with the patch applied, on the same dataset and with the same seed unless the patch says otherwise.
+async fn patched(app: &App, parent: &Job, patch: &Value) -> Result<Value, Problem> {
+    let mut request = parent.request.clone().unwrap_or_else(|| json!({}));
+    let named = request.get("dataset").and_then(Value::as_str).unwrap_or("").to_owned();
+    let same = app.store().dataset_get(&named).await.is_ok_and(|dataset| dataset.id == parent.dataset.id);
+    if !same && !named.starts_with("sample:") {
+        request["dataset"] = json!(parent.dataset.id);
+    }
+    if request.get("seed").is_none_or(Value::is_null)
+        && let Some(seed) = parent.spec.as_ref().and_then(|spec| spec.get("seed"))
+    {
+        request["seed"] = seed.clone();
+    }
+    Ok(spec::merge_patch(&request, patch))
+}
+
+/// What is asked to become a job.
+#[derive(Clone)]
+struct Submission {
+    request: Value,
+    parent: Option<Value>,
+    request_id: String,
+    key: Option<IdempotencyKey>,
+}
+
+async fn begin(
+    app: App,
+    params: CreateParams,
+    idempotency: Idempotency,
+    mut submission: Submission,
+) -> Result<Response, Problem> {
+    if params.dry_run {
+        let proved = specs::prove(&app, &submission.request, false).await?;
+        return Ok(axum::Json(spec::preview(&proved.spec, &proved.schema)).into_response());
+    }
+    let body = serde_json::to_vec(&submission.request).map_err(Problem::internal)?;
+    submission.key = idempotency.key();
+    let again = app.clone();
+    let made = async move |id: String| created(&again.store().job_get(job_id(&id)?).await?);
+    let response = idempotency.answer(&app, &body, insert(app.clone(), submission), made).await?;
+    match params.wait {
+        Some(seconds) => after(&app, response, seconds).await,
+        None => Ok(response),
+    }
+}
+
+async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
+    let proved = specs::prove(&app, &submission.request, true).await?;
+    let preview = spec::preview(&proved.spec, &proved.schema);
+    let resolved = proved.spec.to_json();
+    let dataset = specs::stored(proved.dataset)?;
+    let new = NewJob {
+        name: resolved.get("name").and_then(Value::as_str).map(str::to_owned),
+        priority: 0,
+        tags: tags(&resolved),
+        dataset: JobDataset {
+            id: dataset.id,
+            name: dataset.name.as_ref().map(ToString::to_string),
+            sha256: dataset.sha256.clone(),
+        },
+        also_uses: proved.validation.iter().map(|dataset| dataset.id).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        arithmetic_version: super::ARITHMETIC_VERSION,
+        request_id: Some(submission.request_id),
+        request: submission.request,
+        spec: resolved,
+        parameters: preview.get("parameters").and_then(Value::as_u64),
+        memory_bytes: preview.get("memory_bytes").and_then(Value::as_u64),
+        parent: submission.parent,
+        warnings: preview.get("warnings").cloned().unwrap_or_else(|| json!([])),
+        idempotency: submission.key,
+        queue_limit: Some(app.limits().queue),
+    };
+    let job = app.store().job_insert(new).await?;
+    app.workers().wake();
+    tracing::info!(job.id = %job.id, "a job came in");
+    created(&job)
+}
+
+fn tags(resolved: &Value) -> std::collections::BTreeMap<String, String> {
+    let fields = resolved.get("tags").and_then(Value::as_object);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    fields.into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+fn created(job: &Job) -> Result<Response, Problem> {
+    let mut response = (StatusCode::CREATED, axum::Json(wire::body(job))).into_response();
+    let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Problem::internal)?;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(conditional::tagged(response, &wire::tag(job.revision)))
+}
+
+/// The same answer with the job as it is when it has finished or the time is over.
+async fn after(app: &App, response: Response, seconds: f64) -> Result<Response, Problem> {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let id: JobId = job_id(location.rsplit('/').next().unwrap_or(""))?;
+    wait::finished(app, id, seconds).await?;
+    let job = app.store().job_get(id).await?;
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.headers.remove(axum::http::header::ETAG);
+    let body = serde_json::to_vec(&wire::body(&job)).map_err(Problem::internal)?;
+    Ok(conditional::tagged(Response::from_parts(parts, body.into()), &wire::tag(job.revision)))
+}

@@ -1,0 +1,137 @@
+//! From a request's JSON to a proved spec: looks up what it names and lets `spec` prove the rest.
+//!
+//! Not here: what a spec means (`spec`). What is missing is a fault of the body at its pointer, beside all its others.
+
+use serde_json::Value;
+
+use super::App;
+use super::datasets;
+use super::error::spec_faults;
+use super::problem::{Kind, Problem};
+use crate::id::{JobId, WeightsId};
+use crate::spec::{self, Fault, Limits, Reference, ReferenceKind, ResolvedSpec, Schema};
+use crate::store::{Dataset, StoreError};
+
+/// A spec that holds, with the datasets it needs.
+pub(super) struct Proved {
+    pub(super) spec: ResolvedSpec,
+    pub(super) schema: Schema,
+    /// `None` only for a sample that a dry run does not install.
+    pub(super) dataset: Option<Dataset>,
+    /// A validation set of its own.
+    pub(super) validation: Option<Dataset>,
+}
+
+/// Proves `request`; a sample is installed only when the result is to be `kept`.
+pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Proved, Problem> {
+    let limits = Limits::default();
+    if !request.is_object() {
+        return Err(spec_faults(vec![fault(
+            "",
+            "a job spec is a JSON object, such as {\"dataset\":\"iris\",\"target\":\"species\"}",
+        )]));
+    }
+    let mut missing = Vec::new();
+    let mut schema = None;
+    let mut dataset = None;
+    let mut validation = None;
+    for reference in spec::references(request) {
+        let found = look_up(app, &reference, kept).await?;
+        match (reference.kind, found) {
+            (ReferenceKind::Dataset, Found::Dataset(it)) => {
+                schema = Some(datasets::schema(&it)?);
+                dataset = Some(*it);
+            }
+            (ReferenceKind::Dataset, Found::Sample(it)) => schema = Some(it),
+            (ReferenceKind::ValidationDataset, Found::Dataset(it)) => validation = Some(*it),
+            (_, Found::Missing(detail)) => missing.push(fault(&reference.pointer, &detail)),
+            (_, Found::Dataset(_) | Found::Sample(_) | Found::Other) => {}
+        }
+    }
+    let Some(mut schema) = schema else {
+        missing.extend(spec::shape_faults(request, &limits));
+        return Err(spec_faults(missing));
+    };
+    if let Some(validation) = &validation {
+        schema.validation = Some(Box::new(datasets::schema(validation)?));
+    }
+    match spec::prove(request, &schema, &limits) {
+        Ok(spec) if missing.is_empty() => Ok(Proved { spec, schema, dataset, validation }),
+        Ok(_) => Err(spec_faults(missing)),
+        Err(faults) => {
+            missing.extend(faults);
+            Err(spec_faults(missing))
+        }
+    }
+}
+
+fn fault(pointer: &str, detail: &str) -> Fault {
+    Fault { pointer: pointer.to_owned(), detail: detail.to_owned() }
+}
+
+enum Found {
+    Dataset(Box<Dataset>),
+    Sample(Schema),
+    Other,
+    Missing(String),
+}
+
+async fn look_up(app: &App, reference: &Reference, kept: bool) -> Result<Found, Problem> {
+    let value = reference.value.as_str();
+    match reference.kind {
+        ReferenceKind::Dataset | ReferenceKind::ValidationDataset => match value.strip_prefix("sample:") {
+            Some(name) => sample(app, name, kept).await,
+            None => match app.store().dataset_get(value).await {
+                Ok(dataset) => Ok(Found::Dataset(Box::new(dataset))),
+                Err(StoreError::NotFound { .. }) => Ok(Found::Missing(no_dataset(app, value).await?)),
+                Err(error) => Err(error.into()),
+            },
+        },
+        ReferenceKind::Job => match value.parse::<JobId>() {
+            Ok(id) => found(app.store().job_status(id).await.map(drop), "job", value),
+            Err(error) => Ok(Found::Missing(error.to_string())),
+        },
+        ReferenceKind::Weights => match value.parse::<WeightsId>() {
+            Ok(id) => found(app.store().weights_get(id).await.map(drop), "weights", value),
+            Err(error) => Ok(Found::Missing(error.to_string())),
+        },
+    }
+}
+
+fn found(outcome: Result<(), StoreError>, what: &str, value: &str) -> Result<Found, Problem> {
+    match outcome {
+        Ok(()) => Ok(Found::Other),
+        Err(StoreError::NotFound { .. }) => Ok(Found::Missing(Problem::not_found(what, value).detail().to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells what there is instead: the nearest name, or a sample of that name.
+async fn no_dataset(app: &App, value: &str) -> Result<String, Problem> {
+    let plain = Problem::not_found("dataset", value).detail().to_owned();
+    let (datasets, _) = app.store().dataset_list(None, 1000, None).await?;
+    let names: Vec<&str> = datasets.iter().filter_map(|dataset| Some(dataset.name.as_ref()?.as_str())).collect();
+    let near = super::extract::nearest(value, names.iter().copied());
+    Ok(match (near, crate::data::samples::get(value)) {
+        (_, Some(sample)) => format!("{plain}; the bundled one is `sample:{}`", sample.name),
+        (Some(name), None) => format!("{plain}; did you mean `{name}`?"),
+        (None, None) => format!("{plain}; `GET /v1/datasets` lists them, `POST /v1/datasets` uploads one"),
+    })
+}
+
+async fn sample(app: &App, name: &str, kept: bool) -> Result<Found, Problem> {
+    let Some(sample) = crate::data::samples::get(name) else {
+        return Ok(Found::Missing(Problem::not_found("sample", name).detail().to_owned()));
+    };
+    if kept {
+        return Ok(Found::Dataset(Box::new(datasets::sample(app, name).await?)));
+    }
+    let (rows, profile) = app.blocking(move || datasets::profile_of(sample.csv)).await?;
+    let columns = serde_json::to_value(&profile.columns).map_err(Problem::internal)?;
+    Ok(Found::Sample(datasets::schema_of(rows, &columns)?))
+}
+
+/// A dataset that the spec was proved with must be stored before a job can name it.
+pub(super) fn stored(dataset: Option<Dataset>) -> Result<Dataset, Problem> {
+    dataset.ok_or_else(|| Problem::new(Kind::Internal, "the dataset of the job was not stored"))
+}
