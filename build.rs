@@ -10,6 +10,7 @@ fn main() {
     // call for a path that is missing.
     println!("cargo::rerun-if-changed=web/dist");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=migrations"); // `sqlx::migrate!` reads them when the crate is compiled
     if Path::new("web/dist/index.html").is_file() {
         return;
     }

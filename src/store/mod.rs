@@ -22,6 +22,8 @@ mod queue;
 mod record;
 mod report;
 mod status;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod weights;
 mod writer;
