@@ -3,13 +3,26 @@
 pub mod activation;
 pub mod architecture;
 pub mod batch;
+mod dropout;
+pub mod embedding;
+pub mod head;
 pub mod init;
+mod layer;
 pub mod layout;
+mod network;
+mod norm;
+mod penalty;
+mod workspace;
 
 pub use activation::Activation;
 pub use architecture::{
     Architecture, EmbeddingTable, Head, HiddenLayer, Loss, Normalization, Pooling, Sparsity, TokenInput,
 };
 pub use batch::{Batch, MISSING_CLASS, Targets, Tokens};
+pub use dropout::Noise;
+pub use head::TaskLoss;
 pub use init::{InitKind, WeightInit};
 pub use layout::{Layout, Role, Segment};
+pub use network::{BatchLoss, Network};
+pub use penalty::Penalties;
+pub use workspace::{LayerView, NonFinite, TensorKind, Workspace, first_non_finite};

@@ -23,6 +23,11 @@ impl<'a, T> Matrix<'a, T> {
         Matrix { values, row_step: columns, column_step: 1 }
     }
 
+    /// Columns `first..` of a row-major matrix with rows of `columns` elements.
+    pub fn columns_from(values: &'a [T], columns: usize, first: usize) -> Self {
+        Matrix { values: &values[first.min(values.len())..], row_step: columns, column_step: 1 }
+    }
+
     /// The transpose of a row-major matrix with rows of `columns` elements.
     pub fn transposed(values: &'a [T], columns: usize) -> Self {
         Matrix { values, row_step: 1, column_step: columns }

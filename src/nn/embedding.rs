@@ -1,0 +1,128 @@
+//! Tokens to vectors and back. A gradient costs what it touches: rows that no token of the batch names are never read or written.
+//! Shapes: a table is `[rows, dim]`; one token input fills `width` columns of the joined input, row by row.
+
+use crate::num::Real;
+
+use super::architecture::Pooling;
+use super::batch::Tokens;
+
+/// Columns that one token input fills.
+pub fn width(pooling: Pooling, dim: usize) -> usize {
+    match pooling {
+        Pooling::Window { length } => length * dim,
+        Pooling::Single | Pooling::Sum | Pooling::Mean => dim,
+    }
+}
+
+/// The tokens of one row.
+#[inline(always)]
+fn tokens_of<'a>(tokens: &Tokens<'a>, row: usize) -> &'a [u32] {
+    &tokens.ids[tokens.offsets[row] as usize..tokens.offsets[row + 1] as usize]
+}
+
+/// Writes the vectors of each row into columns `first..` of `joined`, whose rows are `stride` long.
+pub(super) fn forward<T: Real>(
+    table: &[T],
+    dim: usize,
+    pooling: Pooling,
+    tokens: &Tokens<'_>,
+    joined: &mut [T],
+    first: usize,
+    stride: usize,
+) {
+    let width = width(pooling, dim);
+    for (row, line) in joined.chunks_exact_mut(stride).enumerate() {
+        let ids = tokens_of(tokens, row);
+        let out = &mut line[first..first + width];
+        match pooling {
+            Pooling::Single | Pooling::Window { .. } => {
+                out.fill(T::ZERO);
+                for (out, &id) in out.chunks_exact_mut(dim).zip(ids) {
+                    out.copy_from_slice(&table[id as usize * dim..][..dim]);
+                }
+            }
+            Pooling::Sum | Pooling::Mean => {
+                out.fill(T::ZERO);
+                for &id in ids {
+                    out.iter_mut().zip(&table[id as usize * dim..][..dim]).for_each(|(out, &x)| *out += x);
+                }
+                if pooling == Pooling::Mean && !ids.is_empty() {
+                    let share = T::from_f64(1.0 / ids.len() as f64);
+                    out.iter_mut().for_each(|out| *out *= share);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the slopes of each row's columns to the rows of the table that its tokens name; `touch` learns of each such row first.
+pub(super) fn backward<T: Real>(
+    gradient: &mut [T],
+    dim: usize,
+    pooling: Pooling,
+    tokens: &Tokens<'_>,
+    d: &[T],
+    stride: usize,
+    touched: &mut Touched,
+) {
+    let width = width(pooling, dim);
+    for (row, line) in d.chunks_exact(stride).enumerate() {
+        let ids = tokens_of(tokens, row);
+        let slopes = &line[..width];
+        let share = match pooling {
+            Pooling::Mean => T::from_f64(1.0 / ids.len().max(1) as f64),
+            _ => T::ONE,
+        };
+        for (place, &id) in ids.iter().enumerate() {
+            let slopes = match pooling {
+                Pooling::Window { length } if place >= length => break,
+                Pooling::Window { .. } => &slopes[place * dim..][..dim],
+                _ => slopes,
+            };
+            touched.insert(id);
+            let into = &mut gradient[id as usize * dim..][..dim];
+            into.iter_mut().zip(slopes).for_each(|(g, &d)| *g = share.mul_add(d, *g));
+        }
+    }
+}
+
+/// The rows of a table that the last gradient touched, each once, in the order of their first touch.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    rows: Vec<u32>,
+    /// `stamp` where the row is in `rows`.
+    marks: Vec<u32>,
+    stamp: u32,
+}
+
+impl Touched {
+    pub(super) fn new(table_rows: usize) -> Self {
+        Touched { rows: Vec::with_capacity(table_rows.min(4096)), marks: vec![0; table_rows], stamp: 1 }
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    fn insert(&mut self, row: u32) {
+        let mark = &mut self.marks[row as usize];
+        if *mark != self.stamp {
+            *mark = self.stamp;
+            self.rows.push(row);
+        }
+    }
+
+    /// Sets the touched rows of `gradient` to 0 and forgets them.
+    pub(super) fn clear<T: Real>(&mut self, gradient: &mut [T], dim: usize) {
+        for &row in &self.rows {
+            gradient[row as usize * dim..][..dim].fill(T::ZERO);
+        }
+        self.rows.clear();
+        if self.stamp == u32::MAX {
+            self.marks.fill(0);
+            self.stamp = 0;
+        }
+        self.stamp += 1;
+    }
+}

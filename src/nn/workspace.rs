@@ -1,0 +1,161 @@
+//! The room that passes work in, made once for a plan, and what the last pass left there to be read.
+
+use crate::num::{Packed, Real, Threads, reduce};
+
+use super::embedding::Touched;
+use super::head::TaskLoss;
+use super::layer::{Dense, Space};
+use super::network::Network;
+
+/// Everything that a pass writes but parameters, buffers and gradient.
+#[derive(Clone, Debug)]
+pub struct Workspace<T> {
+    pub(super) rows: usize,
+    pub(super) training: bool,
+    pub(super) joined: Vec<T>,
+    pub(super) input_mask: Vec<T>,
+    pub(super) d_tokens: Vec<T>,
+    pub(super) trunk: Vec<Space<T>>,
+    pub(super) heads: Vec<HeadSpace<T>>,
+    pub(super) d_shared: Vec<T>,
+    pub(super) touched: Vec<Touched>,
+    pub(super) gradient_is_fresh: bool,
+    pub(super) tasks: Vec<TaskLoss>,
+    pub(super) packed: Packed<T>,
+    pub(super) threads: Threads,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct HeadSpace<T> {
+    pub hidden: Vec<Space<T>>,
+    pub output: Space<T>,
+}
+
+/// What the last pass left in a hidden layer, `[rows, units]` each.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerView<'a, T> {
+    /// The layer: `hidden.0`, `head.pos.hidden.1`.
+    pub name: &'a str,
+    /// Units.
+    pub units: usize,
+    /// What the activation got.
+    pub pre_activations: &'a [T],
+    /// What it gave, before dropout.
+    pub activations: &'a [T],
+}
+
+impl<T: Real> Workspace<T> {
+    /// The raw outputs of a head, `[rows, outputs]`.
+    pub fn outputs(&self, network: &Network, head: usize) -> &[T] {
+        &self.heads[head].output.z[..self.rows * network.heads[head].output.units]
+    }
+
+    /// The rows of a table that the last gradient wrote; all others are 0.
+    pub fn touched(&self, table: usize) -> &[u32] {
+        self.touched[table].rows()
+    }
+
+    /// Every hidden layer as the last pass left it: the trunk's, then each head's.
+    pub fn layers<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = LayerView<'a, T>> {
+        let heads =
+            network.heads.iter().zip(&self.heads).flat_map(|(head, space)| head.hidden.iter().zip(&space.hidden));
+        network.trunk.iter().zip(&self.trunk).chain(heads).map(|(layer, space)| self.view(layer, space))
+    }
+
+    fn view<'a>(&self, layer: &'a Dense, space: &'a Space<T>) -> LayerView<'a, T> {
+        let size = self.rows * layer.units;
+        LayerView {
+            name: &layer.name,
+            units: layer.units,
+            pre_activations: &space.z[..size],
+            activations: &space.a[..size],
+        }
+    }
+
+    /// Which side of its corners each unit with corners is on, for the gradient check.
+    pub(super) fn sides(&self, network: &Network, into: &mut Vec<u8>) {
+        let heads =
+            network.heads.iter().zip(&self.heads).flat_map(|(head, space)| head.hidden.iter().zip(&space.hidden));
+        for (layer, space) in network.trunk.iter().zip(&self.trunk).chain(heads) {
+            let kinks = layer.activation.kinks();
+            if !kinks.is_empty() {
+                let side = |z: &T| kinks.iter().filter(|kink| *z > T::from_f64(**kink)).count() as u8;
+                into.extend(space.z[..self.rows * layer.units].iter().map(side));
+            }
+        }
+    }
+}
+
+/// What a number that is not finite belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    /// Encoded inputs of the batch.
+    Input,
+    /// What a layer's activation got.
+    PreActivation,
+    /// What it gave.
+    Activation,
+    /// Raw outputs of a head.
+    Output,
+    /// Loss of a head.
+    Loss,
+    /// Slope of a parameter.
+    Gradient,
+    /// A parameter itself.
+    Parameter,
+}
+
+/// The first tensor, in the order of computation, that holds a number which is not finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonFinite {
+    /// The layer or tensor: `input`, `hidden.1`, `head.species`, `hidden.0.weight`.
+    pub tensor: String,
+    /// What of it.
+    pub kind: TensorKind,
+    /// Rows of the batch in which it stands; empty for parameters and their slopes.
+    pub rows: Vec<usize>,
+}
+
+/// Looks for the first number that is not finite, in the order in which a step computes: parameters as they were, inputs, layers, outputs, losses, slopes.
+pub fn first_non_finite<T: Real>(
+    network: &Network,
+    parameters: &[T],
+    features: &[T],
+    space: &Workspace<T>,
+    gradient: &[T],
+) -> Option<NonFinite> {
+    let of_layout = |values: &[T], kind: TensorKind| {
+        let bad = network.layout().segments().iter().find(|segment| !reduce::all_finite(&values[segment.range()]))?;
+        Some(NonFinite { tensor: bad.name.clone(), kind, rows: Vec::new() })
+    };
+    let of_rows = |name: &str, kind: TensorKind, values: &[T], width: usize| {
+        if width == 0 || reduce::all_finite(values) {
+            return None;
+        }
+        let bad = |(row, values): (usize, &[T])| (!reduce::all_finite(values)).then_some(row);
+        let rows = values.chunks_exact(width).enumerate().filter_map(bad).collect();
+        Some(NonFinite { tensor: name.to_owned(), kind, rows })
+    };
+    let layers = || {
+        space.layers(network).find_map(|layer| {
+            of_rows(layer.name, TensorKind::PreActivation, layer.pre_activations, layer.units)
+                .or_else(|| of_rows(layer.name, TensorKind::Activation, layer.activations, layer.units))
+        })
+    };
+    let outputs = || {
+        network.heads.iter().enumerate().find_map(|(index, head)| {
+            of_rows(&head.output.name, TensorKind::Output, space.outputs(network, index), head.output.units)
+        })
+    };
+    let losses = || {
+        let bad = space.tasks.iter().position(|task| !task.loss_sum.is_finite())?;
+        let rows = Vec::new();
+        Some(NonFinite { tensor: network.heads[bad].output.name.clone(), kind: TensorKind::Loss, rows })
+    };
+    of_layout(parameters, TensorKind::Parameter)
+        .or_else(|| of_rows("input", TensorKind::Input, features, network.architecture().features))
+        .or_else(layers)
+        .or_else(outputs)
+        .or_else(losses)
+        .or_else(|| of_layout(gradient, TensorKind::Gradient))
+}
