@@ -1,22 +1,74 @@
 //! From cells to numbers. Learned from the training part alone, kept in the checkpoint, enough for predictions by itself.
+//!
+//! Dense features stand in the order of the inputs; inputs that look into an embedding table have no dense feature but a column of tokens.
 
+mod categories;
+mod datetime;
+mod encode;
+mod fit;
+mod numeric;
 mod plan;
+mod target;
+mod vocabulary;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
+use categories::OneHotInput;
+use datetime::DatetimeInput;
+use numeric::NumericInput;
+pub(crate) use numeric::{moments, quantile};
 pub use plan::{
     DatetimePart, EncoderPlan, Encoding, InputPlan, MissingNumber, NumericScale, Pooling, TablePlan, TargetKind,
     TargetPlan, Tokenizer, UnknownCategory,
 };
+pub use target::FittedTarget;
+pub use vocabulary::{PAD, UNKNOWN, Vocabulary};
+pub(crate) use words::for_each_word;
 
-use super::error::RowFault;
-use super::{Cell, DataError, Examples, Table};
+use super::error::{PlanFault, RowFault};
+use super::{Cell, Column, DataError, Examples, Table};
+use crate::num::Real;
+
+/// Version of the encoder's JSON.
+const VERSION: u32 = 1;
 
 /// A fitted encoder. Its JSON is part of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
-    /// Version of this format.
     version: u32,
+    inputs: Vec<FittedInput>,
+    tables: Vec<Vocabulary>,
+    targets: Vec<FittedTarget>,
+    sample_weight: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct FittedInput {
+    column: String,
+    #[serde(flatten)]
+    input: Input,
+}
+
+/// A fitted input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Input {
+    Numeric(NumericInput),
+    /// `share`: of ones in the training part.
+    Boolean {
+        share: f64,
+        indicator: bool,
+    },
+    OneHot(OneHotInput),
+    Datetime(DatetimeInput),
+    /// A category is a single token, whole; a text is cut by the tokenizer.
+    Tokens {
+        table: usize,
+        pooling: Pooling,
+        tokenizer: Tokenizer,
+        max_tokens: usize,
+    },
 }
 
 /// One input that looks into an embedding table.
@@ -30,75 +82,6 @@ pub struct TokenInput<'a> {
     pub pooling: Pooling,
 }
 
-/// A fitted vocabulary: row 0 is `<pad>`, row 1 `<unk>`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Vocabulary {
-    name: String,
-    words: Vec<String>,
-    counts: Vec<u64>,
-}
-
-impl Vocabulary {
-    /// The name of the table.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Rows of the table, `<pad>` and `<unk>` included.
-    pub fn rows(&self) -> usize {
-        self.words.len()
-    }
-
-    /// The words in the order of the rows.
-    pub fn words(&self) -> &[String] {
-        &self.words
-    }
-
-    /// How often each word is in the training part; row 1 counts the words that are not in the vocabulary.
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
-    }
-}
-
-/// What is known of a target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FittedTarget {
-    /// Its name in metrics and predictions.
-    pub name: String,
-    /// Its columns.
-    pub columns: Vec<String>,
-    /// What it is.
-    pub kind: TargetKind,
-    /// The labels in the order of the classes (`Classification`, `Binary`), the columns (`Multilabel`, `Distribution`), or nothing.
-    pub classes: Vec<String>,
-    /// Rows of each class in the training part (`Multilabel`: ones of each column); for class weights and output priors.
-    pub class_counts: Vec<u64>,
-    /// Mean of the training part in its own unit (`Regression`), before standardising.
-    pub mean: f64,
-    /// Standard deviation of the training part in its own unit (`Regression`); 1 where it is constant.
-    pub std: f64,
-    /// Rows of the training part that have a label.
-    pub labelled: u64,
-}
-
-impl FittedTarget {
-    /// Outputs that a network needs for it: classes, labels, or one.
-    pub fn outputs(&self) -> usize {
-        match self.kind {
-            TargetKind::Classification | TargetKind::Multilabel | TargetKind::Distribution => self.classes.len(),
-            TargetKind::Binary | TargetKind::Regression { .. } => 1,
-        }
-    }
-
-    /// Takes a network's output back to the target's own unit; the identity where nothing was standardised.
-    pub fn to_own_unit(&self, output: f64) -> f64 {
-        match self.kind {
-            TargetKind::Regression { standardize: true } => output * self.std + self.mean,
-            _ => output,
-        }
-    }
-}
-
 impl Encoder {
     /// Learns from the rows of the training part how to encode. Only the labels of classification targets are taken from the whole
     /// table, so that a class index means the same whatever the split.
@@ -106,73 +89,82 @@ impl Encoder {
     /// # Errors
     /// [`DataError::Plan`] with everything that the table cannot give.
     pub fn fit(table: &Table, plan: &EncoderPlan, train_rows: &[u32]) -> Result<Encoder, DataError> {
-        let _ = (table, plan, train_rows);
-        Err(DataError::Corrupt("not there yet".into()))
+        fit::fit(table, plan, train_rows)
     }
 
     /// Dense features of a row.
     pub fn features(&self) -> usize {
-        0
+        self.inputs.iter().map(|input| input.input.width()).sum()
     }
 
-    /// The name of each dense feature: `petal_length`, `colour=red`, `age is missing`, `when.month.sin`.
+    /// The name of each dense feature: `petal_length`, `age is missing`, `colour=red`, `colour is missing`, `when.month.sin`.
     pub fn feature_names(&self) -> Vec<String> {
-        Vec::new()
+        self.inputs.iter().flat_map(|FittedInput { column, input }| input.names(column)).collect()
     }
 
     /// The columns that go in, in the order in which [`Encoder::encode_cells`] takes them.
     pub fn input_columns(&self) -> Vec<&str> {
-        Vec::new()
+        self.inputs.iter().map(|input| input.column.as_str()).collect()
     }
 
     /// Numeric inputs that are constant in the training part: they carry nothing.
     pub fn constant_columns(&self) -> Vec<&str> {
-        Vec::new()
+        let constant = |input: &&FittedInput| matches!(&input.input, Input::Numeric(numeric) if numeric.constant);
+        self.inputs.iter().filter(constant).map(|input| input.column.as_str()).collect()
     }
 
-    /// The inputs that look into embedding tables.
+    /// The inputs that look into embedding tables, in the order of [`Examples::tokens`].
     pub fn tokens(&self) -> Vec<TokenInput<'_>> {
-        Vec::new()
+        self.inputs
+            .iter()
+            .filter_map(|FittedInput { column, input }| match input {
+                Input::Tokens { table, pooling, .. } => Some(TokenInput { column, table: *table, pooling: *pooling }),
+                _ => None,
+            })
+            .collect()
     }
 
-    /// The vocabularies.
+    /// The vocabularies, in the order of the plan.
     pub fn tables(&self) -> &[Vocabulary] {
-        &[]
+        &self.tables
     }
 
-    /// The targets in the order of the plan.
+    /// The targets, in the order of the plan.
     pub fn targets(&self) -> &[FittedTarget] {
-        &[]
+        &self.targets
     }
 
     /// The labels of a target, in the order of the classes; empty for a regression or a target that is not there.
     pub fn classes(&self, target: usize) -> &[String] {
-        self.targets().get(target).map_or(&[], |target| &target.classes)
+        self.targets.get(target).map_or(&[], |target| &target.classes)
+    }
+
+    /// The column of sample weights, if there is one.
+    pub fn sample_weight(&self) -> Option<&str> {
+        self.sample_weight.as_deref()
     }
 
     /// Encodes rows of a table with their targets and weights.
     ///
     /// # Errors
-    /// [`DataError::Plan`] where a column is missing, [`DataError::Rows`] where cells are not what was learned.
-    pub fn encode<T: Copy>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
-        let _ = (table, rows);
-        Err(DataError::Corrupt("not there yet".into()))
+    /// [`DataError::Plan`] where columns are missing, [`DataError::Rows`] where cells are not what was learned.
+    pub fn encode<T: Real>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
+        self.encode_table(table, rows, true)
     }
 
     /// Encodes rows of a table that need not have the targets.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
-    pub fn encode_inputs<T: Copy>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
-        let _ = (table, rows);
-        Err(DataError::Corrupt("not there yet".into()))
+    pub fn encode_inputs<T: Real>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
+        self.encode_table(table, rows, false)
     }
 
-    /// Encodes rows that a client sent: `cells` is row-major, one cell for each of [`Encoder::input_columns`]. `out` is emptied first and its buffers are
-    /// used again. Rows with faults are zeros in `out` and named in the answer (row = place in `cells`), all of them.
-    pub fn encode_cells<T: Copy>(&self, cells: &[Cell<'_>], out: &mut Examples<T>) -> Vec<RowFault> {
-        let _ = (cells, out);
-        Vec::new()
+    /// Encodes rows that a client sent: `cells` is row-major, one cell for each of [`Encoder::input_columns`]. `out` is emptied first
+    /// and its buffers are used again. Rows with faults are zeros in `out` and named in the answer, every fault of them; a fault's
+    /// row is the place in `cells`.
+    pub fn encode_cells<T: Real>(&self, cells: &[Cell<'_>], out: &mut Examples<T>) -> Vec<RowFault> {
+        self.encode_rows(cells, out)
     }
 
     /// The encoder as bytes for a checkpoint.
@@ -185,6 +177,72 @@ impl Encoder {
     /// # Errors
     /// [`DataError::Corrupt`] where the bytes are not an encoder of this version.
     pub fn from_json(bytes: &[u8]) -> Result<Encoder, DataError> {
-        serde_json::from_slice(bytes).map_err(|error| DataError::Corrupt(format!("encoder: {error}")))
+        let encoder: Encoder =
+            serde_json::from_slice(bytes).map_err(|error| DataError::Corrupt(format!("encoder: {error}")))?;
+        if encoder.version != VERSION {
+            let found = encoder.version;
+            return Err(DataError::Corrupt(format!("encoder: version {found}, this server reads {VERSION}")));
+        }
+        let known =
+            |input: &FittedInput| !matches!(input.input, Input::Tokens { table, .. } if table >= encoder.tables.len());
+        if !encoder.inputs.iter().all(known) {
+            return Err(DataError::Corrupt("encoder: an input looks into a table that is not there".into()));
+        }
+        Ok(encoder)
     }
 }
+
+impl Input {
+    fn width(&self) -> usize {
+        match self {
+            Input::Numeric(numeric) => numeric.width(),
+            Input::Boolean { indicator, .. } => 1 + usize::from(*indicator),
+            Input::OneHot(one_hot) => one_hot.width(),
+            Input::Datetime(datetime) => datetime.width(),
+            Input::Tokens { .. } => 0,
+        }
+    }
+
+    fn names(&self, column: &str) -> Vec<String> {
+        let missing = |present: bool| present.then(|| format!("{column} is missing"));
+        match self {
+            Input::Numeric(NumericInput { indicator, .. }) | Input::Boolean { indicator, .. } => {
+                [column.to_owned()].into_iter().chain(missing(*indicator)).collect()
+            }
+            Input::OneHot(one_hot) => {
+                let categories = one_hot.categories.iter().map(|category| format!("{column}={category}"));
+                categories.chain(missing(one_hot.missing)).collect()
+            }
+            Input::Datetime(datetime) => datetime.names(column),
+            Input::Tokens { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The cell of a table as the encoder reads it. A table's texts were characters in a file once, so they are taken for numbers where numbers
+/// are expected.
+fn cell_of(column: &Column, row: u32) -> Cell<'_> {
+    match column.cell(row as usize) {
+        Cell::Text(text) => Cell::Raw(text),
+        cell => cell,
+    }
+}
+
+/// Finds a column or notes that it is missing, with the nearest name.
+fn fitting_column<'a>(table: &'a Table, name: &str, what: &str, faults: &mut Vec<PlanFault>) -> Option<&'a Column> {
+    let column = table.column(name);
+    if column.is_none() {
+        let near = |column: &&Column| (strsim::jaro(&column.name, name) * 1e6) as u64;
+        let hint = table
+            .columns
+            .iter()
+            .max_by_key(near)
+            .map_or(String::new(), |column| format!("; did you mean \"{}\"?", column.name));
+        let detail = format!("{what} is not in the dataset{hint}");
+        faults.push(PlanFault { column: Some(name.to_owned()), detail });
+    }
+    column
+}
+
+#[cfg(test)]
+mod tests;

@@ -180,6 +180,10 @@ impl TargetPlan {
         let name = name.into();
         TargetPlan { columns: vec![name.clone()], name, kind }
     }
+
+    pub(super) fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(String::as_str)
+    }
 }
 
 /// What a target is.

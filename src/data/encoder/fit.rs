@@ -1,0 +1,157 @@
+//! Learning an encoder from the training part.
+
+use std::collections::HashSet;
+
+use super::categories::OneHotInput;
+use super::datetime::{DatetimeInput, time};
+use super::numeric::{NumericInput, number};
+use super::plan::{EncoderPlan, Encoding, InputPlan, Pooling, TargetPlan, Tokenizer};
+use super::vocabulary::WordCounter;
+use super::words::for_each_word;
+use super::{Encoder, FittedInput, FittedTarget, Input, VERSION, cell_of, fitting_column};
+use crate::data::cell::Cell;
+use crate::data::encoder::categories::{label, truth};
+use crate::data::error::PlanFault;
+use crate::data::{Column, DataError, Table};
+
+/// Categories of one one-hot input.
+const MOST_CATEGORIES: usize = 10_000;
+
+pub(super) fn fit(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Result<Encoder, DataError> {
+    let mut faults = check(table, plan, train);
+    if !faults.is_empty() {
+        return Err(DataError::Plan(faults));
+    }
+    let mut counters: Vec<WordCounter> = plan.tables.iter().map(WordCounter::new).collect();
+    let mut inputs = Vec::with_capacity(plan.inputs.len());
+    for input in &plan.inputs {
+        let Some(column) = fitting_column(table, &input.column, "an input", &mut faults) else { continue };
+        match fit_input(column, input, plan, train, &mut counters) {
+            Ok(fitted) => inputs.push(FittedInput { column: input.column.clone(), input: fitted }),
+            Err(detail) => faults.push(PlanFault { column: Some(input.column.clone()), detail }),
+        }
+    }
+    let mut targets = Vec::with_capacity(plan.targets.len());
+    for target in &plan.targets {
+        match FittedTarget::fit(table, target, train) {
+            Ok(fitted) => targets.push(fitted),
+            Err(mut more) => faults.append(&mut more),
+        }
+    }
+    if let Some(name) = &plan.sample_weight {
+        fitting_column(table, name, "the sample weight", &mut faults);
+    }
+    if !faults.is_empty() {
+        return Err(DataError::Plan(faults));
+    }
+    let tables = counters.into_iter().map(WordCounter::finish).collect();
+    Ok(Encoder { version: VERSION, inputs, tables, targets, sample_weight: plan.sample_weight.clone() })
+}
+
+/// What is wrong with the plan itself.
+fn check(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Vec<PlanFault> {
+    let mut faults = Vec::new();
+    let mut fault = |column: Option<&str>, detail: &str| {
+        faults.push(PlanFault { column: column.map(str::to_owned), detail: detail.to_owned() });
+    };
+    if train.is_empty() {
+        fault(None, "the training part has no rows");
+    }
+    if train.iter().any(|row| *row as usize >= table.rows) {
+        fault(None, &format!("the training part names a row behind the last, {}", table.rows));
+    }
+    if plan.inputs.is_empty() {
+        fault(None, "there is no input: every column is a target, excluded, constant or an identifier");
+    }
+    let mut seen = HashSet::new();
+    let target_columns: HashSet<&str> = plan.targets.iter().flat_map(TargetPlan::column_names).collect();
+    for InputPlan { column, encoding } in &plan.inputs {
+        if !seen.insert(column) {
+            fault(Some(column), "is an input twice");
+        }
+        if target_columns.contains(column.as_str()) {
+            fault(Some(column), "is both an input and a target");
+        }
+        if let Encoding::Embedding { table } | Encoding::Words { table, .. } = encoding
+            && !plan.tables.iter().any(|known| known.name == *table)
+        {
+            fault(Some(column), &format!("looks into the embedding table \"{table}\", which is not there"));
+        }
+    }
+    faults
+}
+
+fn fit_input(
+    column: &Column,
+    plan: &InputPlan,
+    whole: &EncoderPlan,
+    train: &[u32],
+    counters: &mut [WordCounter<'_>],
+) -> Result<Input, String> {
+    let cells = || train.iter().map(|row| (*row, cell_of(column, *row)));
+    let table_of = |name: &str| whole.tables.iter().position(|table| table.name == name).unwrap_or_default();
+    Ok(match &plan.encoding {
+        Encoding::Numeric { scale, missing, indicator } => {
+            let values = present(cells(), number)?;
+            Input::Numeric(NumericInput::fit(values, *scale, *missing, *indicator))
+        }
+        Encoding::Boolean { indicator } => {
+            let values = present(cells(), truth)?;
+            let ones = values.iter().filter(|truth| **truth).count();
+            Input::Boolean { share: ones as f64 / values.len().max(1) as f64, indicator: *indicator }
+        }
+        Encoding::OneHot { unknown } => {
+            let fitted = OneHotInput::fit(cells().map(|(_, cell)| cell), *unknown);
+            if fitted.categories.len() > MOST_CATEGORIES {
+                let found = fitted.categories.len();
+                return Err(format!(
+                    "has {found} categories, too many for one-hot ({MOST_CATEGORIES}); use an embedding"
+                ));
+            }
+            Input::OneHot(fitted)
+        }
+        Encoding::Embedding { table } => {
+            let table = table_of(table);
+            for (_, cell) in cells() {
+                match label(cell) {
+                    Some(category) => counters[table].count(&category),
+                    None => counters[table].count_missing(),
+                }
+            }
+            Input::Tokens { table, pooling: Pooling::Single, tokenizer: Tokenizer::Words, max_tokens: 1 }
+        }
+        Encoding::Datetime { parts } => Input::Datetime(DatetimeInput::fit(&present(cells(), time)?, parts)),
+        Encoding::Words { table, tokenizer, pooling, max_tokens } => {
+            let max_tokens = match pooling {
+                Pooling::Single => 1,
+                Pooling::Window { length } => *length,
+                Pooling::Sum | Pooling::Mean => *max_tokens,
+            };
+            let table = table_of(table);
+            for (_, cell) in cells() {
+                let Some(text) = label(cell) else { continue };
+                let mut count = 0;
+                for_each_word(&text, *tokenizer, |word| {
+                    if count < max_tokens {
+                        counters[table].count(word);
+                    }
+                    count += 1;
+                    count < max_tokens
+                });
+            }
+            Input::Tokens { table, pooling: *pooling, tokenizer: *tokenizer, max_tokens }
+        }
+    })
+}
+
+/// What `read` finds in the cells that are not missing.
+fn present<'a, V>(
+    cells: impl Iterator<Item = (u32, Cell<'a>)>,
+    read: fn(Cell<'a>) -> Result<Option<V>, String>,
+) -> Result<Vec<V>, String> {
+    let mut values = Vec::new();
+    for (row, cell) in cells {
+        values.extend(read(cell).map_err(|detail| format!("row {row}: {detail}"))?);
+    }
+    Ok(values)
+}

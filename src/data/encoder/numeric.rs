@@ -1,0 +1,202 @@
+//! One feature from a number: what stands in for a missing one, and how it is scaled. Both learned from the training part.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{MissingNumber, NumericScale};
+use crate::data::Cell;
+use crate::data::columns::parse_number;
+
+/// Points of a quantile scale.
+const QUANTILES: usize = 1001;
+
+/// A fitted numeric input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct NumericInput {
+    scale: Scale,
+    /// Stands in for a missing value, before scaling.
+    fill: f64,
+    pub(super) indicator: bool,
+    /// The training part holds one value only.
+    pub(super) constant: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Scale {
+    /// (x − shift) / divisor
+    Linear { shift: f64, divisor: f64 },
+    /// The rank among these ascending points, onto [−1, 1].
+    Quantile { points: Vec<f64> },
+}
+
+impl NumericInput {
+    /// Learns from the values that are not missing.
+    pub(super) fn fit(
+        mut values: Vec<f64>,
+        scale: NumericScale,
+        missing: MissingNumber,
+        indicator: bool,
+    ) -> NumericInput {
+        values.sort_unstable_by(f64::total_cmp);
+        let (min, max) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(0.0));
+        let (mean, std) = moments(&values);
+        let linear = |shift: f64, divisor: f64| Scale::Linear {
+            shift,
+            divisor: if divisor > 0.0 { divisor.min(f64::MAX) } else { 1.0 },
+        };
+        let fitted = match scale {
+            NumericScale::None => linear(0.0, 1.0),
+            NumericScale::Standardize => linear(mean, std),
+            // Halves first: the range of finite numbers may itself overflow.
+            NumericScale::MinMax => linear(min / 2.0 + max / 2.0, max / 2.0 - min / 2.0),
+            NumericScale::Robust => linear(quantile(&values, 0.5), quantile(&values, 0.75) - quantile(&values, 0.25)),
+            NumericScale::Quantile => {
+                let points = values.len().min(QUANTILES);
+                let at = |i: usize| quantile(&values, i as f64 / (points.max(2) - 1) as f64);
+                Scale::Quantile { points: (0..points).map(at).collect() }
+            }
+        };
+        let fill = match missing {
+            MissingNumber::Mean => mean,
+            MissingNumber::Median => quantile(&values, 0.5),
+            MissingNumber::Constant(x) => x,
+        };
+        NumericInput { scale: fitted, fill, indicator, constant: min == max }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        1 + usize::from(self.indicator)
+    }
+
+    /// The scaled value and, where asked for, whether it was missing.
+    pub(super) fn encode(&self, value: Option<f64>) -> (f64, Option<f64>) {
+        let x = value.unwrap_or(self.fill);
+        let missing = self.indicator.then_some(if value.is_none() { 1.0 } else { 0.0 });
+        (self.scale.apply(x), missing)
+    }
+}
+
+impl Scale {
+    fn apply(&self, x: f64) -> f64 {
+        match self {
+            // The difference of finite numbers may overflow, the difference of quotients then does not.
+            Scale::Linear { shift, divisor } => {
+                let centred = x - shift;
+                if centred.is_finite() { centred / divisor } else { x / divisor - shift / divisor }
+            }
+            Scale::Quantile { points } => {
+                if points.len() < 2 {
+                    return 0.0;
+                }
+                let below = points.partition_point(|p| *p < x);
+                let through = points.partition_point(|p| *p <= x);
+                let rank = if through > below {
+                    // The middle of a run of equal points.
+                    (below + through - 1) as f64 / 2.0
+                } else if below == 0 {
+                    0.0
+                } else if below == points.len() {
+                    (points.len() - 1) as f64
+                } else {
+                    let (left, right) = (points[below - 1], points[below]);
+                    (below - 1) as f64 + (x / 2.0 - left / 2.0) / (right / 2.0 - left / 2.0)
+                };
+                2.0 * rank / (points.len() - 1) as f64 - 1.0
+            }
+        }
+    }
+}
+
+/// Mean and standard deviation (divided by n) of finite numbers; the deviation of equal numbers is exactly 0.
+pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
+    let Some(&first) = values.first() else { return (0.0, 0.0) };
+    if values.iter().all(|x| *x == first) {
+        return (first, 0.0);
+    }
+    let n = values.len() as f64;
+    // Twice over the data: one pass loses the deviation of numbers that are far from 0.
+    let of = |unit: f64| {
+        let mean = values.iter().map(|x| x / unit).sum::<f64>() / n;
+        let mean = mean + values.iter().map(|x| x / unit - mean).sum::<f64>() / n;
+        let variance = values.iter().map(|x| (x / unit - mean) * (x / unit - mean)).sum::<f64>() / n;
+        (mean * unit, variance.sqrt() * unit)
+    };
+    let (mean, std) = of(1.0);
+    if mean.is_finite() && std.is_finite() {
+        return (mean, std);
+    }
+    // Numbers whose sum or squares overflow; a power of two as unit costs no digits.
+    let (mean, std) = of(f64::from_bits(0x7fd0_0000_0000_0000));
+    (mean, std.min(f64::MAX))
+}
+
+/// The value below which the share `q` of ascending numbers lies, linearly interpolated (numpy's default); 0 where there are none.
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+    let place = q * last as f64;
+    let left = (place.floor() as usize).min(last);
+    let right = (left + 1).min(last);
+    let share = place - left as f64;
+    if share == 0.0 { sorted[left] } else { sorted[left] * (1.0 - share) + sorted[right] * share }
+}
+
+/// The number in a cell, `None` where it is missing.
+///
+/// # Errors
+/// What was expected and found, where it is no number.
+pub(super) fn number(cell: Cell<'_>) -> Result<Option<f64>, String> {
+    match cell {
+        Cell::Missing => Ok(None),
+        Cell::Number(x) if x.is_finite() => Ok(Some(x)),
+        Cell::Raw(text) => match parse_number(text.as_bytes(), b'.') {
+            Some(x) => Ok(Some(x)),
+            None if text.trim().is_empty() => Ok(None),
+            None => Err(format!("expected a number, got {}", cell.describe())),
+        },
+        other => Err(format!("expected a number, got {}", other.describe())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scaled(values: &[f64], scale: NumericScale, x: f64) -> f64 {
+        NumericInput::fit(values.to_vec(), scale, MissingNumber::Mean, false).encode(Some(x)).0
+    }
+
+    #[test]
+    fn each_scale_computes_what_it_says() {
+        let values = [1.0, 2.0, 3.0, 6.0];
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        close(scaled(&values, NumericScale::None, 5.0), 5.0);
+        close(scaled(&values, NumericScale::Standardize, 5.0), 2.0 / 3.5_f64.sqrt());
+        close(scaled(&values, NumericScale::MinMax, 1.0), -1.0);
+        close(scaled(&values, NumericScale::MinMax, 6.0), 1.0);
+        close(scaled(&values, NumericScale::Robust, 2.5), 0.0);
+        close(scaled(&values, NumericScale::Robust, 6.0), 3.5 / 2.0);
+        close(scaled(&values, NumericScale::Quantile, 2.0), -1.0 / 3.0);
+        close(scaled(&values, NumericScale::Quantile, 4.5), 2.0 * 2.5 / 3.0 - 1.0);
+        close(scaled(&values, NumericScale::Quantile, 99.0), 1.0);
+        close(scaled(&[1.0, 5.0, 5.0, 5.0, 9.0], NumericScale::Quantile, 5.0), 0.0);
+    }
+
+    #[test]
+    fn a_constant_column_is_only_shifted_and_extreme_numbers_stay_finite() {
+        for scale in [NumericScale::Standardize, NumericScale::MinMax, NumericScale::Robust, NumericScale::Quantile] {
+            assert_eq!(scaled(&[0.1; 7], scale, 0.1), 0.0, "{scale:?}");
+            assert!(scaled(&[], scale, 3.0).is_finite());
+            for x in [1e308, -1e308] {
+                assert!(scaled(&[1e308, -1e308, 1e308], scale, x).is_finite(), "{scale:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_number_is_filled_before_it_is_scaled() {
+        let fit = |missing| NumericInput::fit(vec![0.0, 0.0, 9.0], NumericScale::None, missing, true).encode(None);
+        assert_eq!(fit(MissingNumber::Mean), (3.0, Some(1.0)));
+        assert_eq!(fit(MissingNumber::Median), (0.0, Some(1.0)));
+        assert_eq!(fit(MissingNumber::Constant(-1.0)), (-1.0, Some(1.0)));
+    }
+}
