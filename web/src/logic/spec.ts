@@ -18,7 +18,8 @@ export interface Form {
 
 export type Outcome = { ok: true; body: JsonObject } | { ok: false; field: keyof Form; message: string };
 
-export function body(form: Form): Outcome {
+/** `usual` is the optimizer that the server takes when none is named; a learning rate alone is meant for it. */
+export function body(form: Form, usual = "adam"): Outcome {
   const spec: JsonObject = {};
   if (form.name.trim()) spec.name = form.name.trim();
   if (form.dataset) spec.dataset = form.dataset;
@@ -41,8 +42,7 @@ export function body(form: Form): Outcome {
     return { ok: false, field: "learningRate", message: "Write a number, like 0.01." };
   }
   if (form.optimizer || rate) {
-    // A learning rate alone keeps the server's own optimizer, which only it can name: `adam` is the default there.
-    spec.optimizer = { type: form.optimizer || "adam", ...(rate ? { learning_rate: Number(rate) } : {}) };
+    spec.optimizer = { type: form.optimizer || usual, ...(rate ? { learning_rate: Number(rate) } : {}) };
   }
   if (form.more.trim()) {
     const more = parseObject(form.more);

@@ -10,7 +10,8 @@ import { Bars } from "../parts/Bars";
 import { Dialog } from "../parts/Dialog";
 import { Download } from "../parts/Download";
 import { title } from "../parts/Header";
-import { Problem } from "../parts/Problem";
+import { Opening, Problem } from "../parts/Problem";
+import { Scroll } from "../parts/Scroll";
 
 const ROWS = 10;
 
@@ -36,7 +37,7 @@ function OneDataset({ id }: { id: string }) {
     [id],
   );
   useEffect(() => title(dataset?.name ?? id), [dataset?.name]);
-  if (!dataset) return error ? <Problem error={error} /> : <p class="muted">Loading…</p>;
+  if (!dataset) return <Opening name={id} error={error} />;
   const name = dataset.name ?? dataset.id;
   const columns = dataset.columns ?? [];
   return (
@@ -92,8 +93,7 @@ function OneDataset({ id }: { id: string }) {
       {rows.length ? (
         <section aria-labelledby="rows-title">
           <h2 id="rows-title">First rows</h2>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard */}
-          <section class="scroll" tabIndex={0} aria-label="First rows">
+          <Scroll label="First rows">
             <table class="list compact">
               <thead>
                 <tr>
@@ -116,7 +116,7 @@ function OneDataset({ id }: { id: string }) {
                 ))}
               </tbody>
             </table>
-          </section>
+          </Scroll>
         </section>
       ) : null}
       {asked ? (

@@ -8,6 +8,7 @@ import { useLive, useNow } from "../live";
 import { ago, bytes, count } from "../logic/format";
 import { title } from "../parts/Header";
 import { Problem } from "../parts/Problem";
+import { Scroll } from "../parts/Scroll";
 
 interface Sample {
   name: string;
@@ -33,8 +34,7 @@ export function DatasetsPage() {
       <Upload onDone={poke} />
       <Samples known={page?.data ?? []} onDone={poke} />
       {page?.data.length ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll" tabIndex={0} aria-label="Datasets">
+        <Scroll label="Datasets">
           <table class="list">
             <thead>
               <tr>
@@ -80,7 +80,7 @@ export function DatasetsPage() {
               ))}
             </tbody>
           </table>
-        </section>
+        </Scroll>
       ) : null}
     </>
   );

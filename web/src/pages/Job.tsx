@@ -7,7 +7,7 @@ import type { Job, JsonObject } from "../api/types";
 import { useLive, useNow } from "../live";
 import { ago, bytes, compact, count, duration, number, words } from "../logic/format";
 import { title } from "../parts/Header";
-import { Problem, ProblemText } from "../parts/Problem";
+import { Opening, Problem, ProblemText } from "../parts/Problem";
 import { FINISHED, Status } from "../parts/Status";
 import { JobActions } from "./job/Actions";
 import { Checkpoints } from "./job/Checkpoints";
@@ -37,7 +37,7 @@ function OneJob({ id }: { id: string }) {
   const name = job?.name ?? id;
   useEffect(() => title(job ? `${name} · ${words(job.status)}` : name), [name, job?.status]);
 
-  if (!job) return error ? <Problem error={error} /> : <p class="muted">Loading…</p>;
+  if (!job) return <Opening name={id} error={error} />;
   const finished = FINISHED.includes(job.status);
   return (
     <>
@@ -103,7 +103,7 @@ function Facts({ job }: { job: Job }) {
           <>
             <progress max={1} value={Math.min(progress.fraction, 1)} aria-label="Progress" />
             <span class="small muted">
-              epoch {count(progress.epoch)} of {count(progress.epochs)} · step {count(progress.step)} of{" "}
+              epoch {count(progress.epoch)} / {count(progress.epochs)} · step {count(progress.step)} /{" "}
               {count(progress.steps)}
             </span>
           </>

@@ -10,6 +10,7 @@ import { ago, compact, duration, number, words } from "../logic/format";
 import { title } from "../parts/Header";
 import { Problem } from "../parts/Problem";
 import { ProgressBar } from "../parts/ProgressBar";
+import { Scroll } from "../parts/Scroll";
 import { Spark } from "../parts/Spark";
 import { FINISHED, Status } from "../parts/Status";
 
@@ -71,8 +72,7 @@ export function JobsPage() {
       <Problem error={error} />
       {page && page.data.length === 0 ? <Empty filtered={Boolean(status || dataset || after)} /> : null}
       {page && page.data.length > 0 ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll" aria-label="Jobs" tabIndex={0}>
+        <Scroll label="Jobs">
           <table class="list jobs">
             <thead>
               <tr>
@@ -98,7 +98,7 @@ export function JobsPage() {
               ))}
             </tbody>
           </table>
-        </section>
+        </Scroll>
       ) : null}
       {page && (page.has_more || after) ? (
         <nav class="pages" aria-label="Pages of the list">

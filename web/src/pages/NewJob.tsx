@@ -1,7 +1,7 @@
 // Starting a job: a dataset, a target, and as much more as one likes. Every change is shown to the server at once (a dry
 // run stores nothing), so that layers, warnings and faults stand beside the form before anything starts.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
 import { ApiError, get, key, keyWanted, list, post } from "../api/client";
 import type { Dataset, Fault, Job, Json, JsonObject } from "../api/types";
@@ -69,14 +69,17 @@ export function NewJobPage() {
     [form.dataset],
   );
 
-  const written = body(form);
+  const usual = useRef("adam");
+  const written = body(form, usual.current);
   const text = written.ok ? JSON.stringify(written.body) : "";
   useEffect(() => {
     if (!written.ok || !form.dataset || !form.target) return;
     const stop = new AbortController();
     const timer = setTimeout(async () => {
       try {
-        setPreview(await post<Preview>("/v1/jobs?dry_run=true", written.body, stop.signal));
+        const shown = await post<Preview>("/v1/jobs?dry_run=true", written.body, stop.signal);
+        if (!("optimizer" in written.body)) usual.current = naming(shown.spec.optimizer) || "adam";
+        setPreview(shown);
         setFaults(null);
       } catch (caught) {
         if (stop.signal.aborted) return;

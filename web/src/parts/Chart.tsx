@@ -85,7 +85,7 @@ function options(props: Props, width: number, height: number): uPlot.Options {
   return {
     width,
     height,
-    padding: [8, 12, 0, 0],
+    padding: [8, 22, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, dist: 6 } },
     scales: {

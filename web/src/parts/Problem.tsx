@@ -18,6 +18,16 @@ export function Problem({ error, title }: { error: Error | null; title?: string 
   );
 }
 
+/** A page whose subject is not here yet, or never will be. */
+export function Opening({ name, error }: { name: string; error: Error | null }) {
+  return (
+    <>
+      <h1>{name}</h1>
+      {error ? <Problem error={error} /> : <p class="muted">Loading…</p>}
+    </>
+  );
+}
+
 export function ProblemText({ problem, detail }: { problem: Document; detail?: string }) {
   const said = problem.detail ?? detail;
   return (

@@ -7,6 +7,7 @@ import { useLive } from "../../live";
 import { bytes, clock, count } from "../../logic/format";
 import { Download } from "../../parts/Download";
 import { Problem } from "../../parts/Problem";
+import { Scroll } from "../../parts/Scroll";
 
 interface Checkpoint {
   id: string;
@@ -46,8 +47,7 @@ export function Checkpoints({ id, name, epoch, finished }: Props) {
       </div>
       <Problem error={error} />
       {list?.length ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll" tabIndex={0} aria-label="Checkpoints">
+        <Scroll label="Checkpoints">
           <table class="list compact">
             <thead>
               <tr>
@@ -87,7 +87,7 @@ export function Checkpoints({ id, name, epoch, finished }: Props) {
               ))}
             </tbody>
           </table>
-        </section>
+        </Scroll>
       ) : (
         <p class="muted small">None yet.</p>
       )}

@@ -7,6 +7,7 @@ import { useLive } from "../../live";
 import { type Task, tasks } from "../../logic/evaluation";
 import { count, number, percent, words } from "../../logic/format";
 import { Problem } from "../../parts/Problem";
+import { Scroll } from "../../parts/Scroll";
 import { Choice } from "./Curves";
 
 interface Props {
@@ -83,8 +84,7 @@ function OneTask({ task }: { task: Task }) {
 function Confusion({ classes, matrix }: { classes: string[]; matrix: number[][] }) {
   const columns = classes.map((name, j) => ({ name, total: matrix.reduce((sum, row) => sum + (row[j] ?? 0), 0) }));
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="scroll" tabIndex={0} aria-label="Confusion matrix">
+    <Scroll label="Confusion matrix">
       <table class="confusion">
         <caption>Rows: what the data say. Columns: what the model says.</caption>
         <thead>
@@ -124,6 +124,6 @@ function Confusion({ classes, matrix }: { classes: string[]; matrix: number[][] 
           })}
         </tbody>
       </table>
-    </section>
+    </Scroll>
   );
 }

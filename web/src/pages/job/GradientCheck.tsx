@@ -5,6 +5,7 @@ import { ApiError, get } from "../../api/client";
 import { useLive } from "../../live";
 import { count, number, words } from "../../logic/format";
 import { Problem } from "../../parts/Problem";
+import { Scroll } from "../../parts/Scroll";
 
 interface Report {
   verdict: string;
@@ -39,8 +40,7 @@ export function GradientCheck({ id, finished }: { id: string; finished: boolean 
       </div>
       <Problem error={error} />
       {report ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll" tabIndex={0} aria-label="Gradient check by tensor">
+        <Scroll label="Gradient check by tensor">
           <table class="list compact">
             <thead>
               <tr>
@@ -73,7 +73,7 @@ export function GradientCheck({ id, finished }: { id: string; finished: boolean 
               ))}
             </tbody>
           </table>
-        </section>
+        </Scroll>
       ) : (
         <p class="muted small">No report yet.</p>
       )}
