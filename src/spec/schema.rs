@@ -2,7 +2,12 @@
 
 use serde::Deserialize;
 
-/// The columns of a dataset, read from its stored document (`serde_json::from_value::<Schema>(dataset)`), unknown fields ignored.
+use crate::data::profile::Profile;
+
+pub use crate::data::Kind;
+
+/// The columns of a dataset, read from its stored document (`serde_json::from_value::<Schema>(dataset)`, unknown fields ignored) or
+/// made of a profile.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Schema {
     /// Number of data rows.
@@ -29,7 +34,7 @@ pub struct SchemaColumn {
     pub distinct: u64,
     /// The most frequent values with their counts, most frequent first; all of them where `top.len() == distinct`.
     #[serde(default)]
-    pub top: Vec<(String, u64)>,
+    pub top: Option<Vec<(String, u64)>>,
     /// Whether every number of a numeric column is whole.
     #[serde(default)]
     pub whole: Option<bool>,
@@ -47,29 +52,33 @@ pub struct SchemaColumn {
     pub std: Option<f64>,
 }
 
-/// What the values of a column are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Numbers.
-    Numeric,
-    /// Two values that mean yes and no.
-    Boolean,
-    /// Few distinct labels.
-    Categorical,
-    /// Free text.
-    Text,
-    /// Points in time.
-    Datetime,
-    /// One value only.
-    Constant,
-    /// A different value in each row.
-    Identifier,
-}
-
 impl Schema {
+    /// Takes from a profile what a spec is proved against.
+    pub fn from_profile(rows: u64, profile: &Profile) -> Schema {
+        let columns = profile.columns.iter().map(|column| SchemaColumn {
+            name: column.name.clone(),
+            kind: column.kind,
+            missing: column.missing,
+            distinct: column.distinct,
+            top: column.top.clone(),
+            whole: column.whole,
+            min: column.min,
+            max: column.max,
+            mean: column.mean,
+            std: column.std,
+        });
+        Schema { rows, columns: columns.collect(), validation: None }
+    }
+
     /// Finds a column by its exact name.
     pub fn column(&self, name: &str) -> Option<&SchemaColumn> {
         self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl SchemaColumn {
+    /// Every value with its count, where the profile lists them all.
+    pub(super) fn counts(&self) -> Option<&[(String, u64)]> {
+        self.top.as_deref().filter(|top| top.len() as u64 == self.distinct)
     }
 }

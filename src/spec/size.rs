@@ -1,0 +1,249 @@
+//! How large a job is before it is one: shapes, parameters, steps and bytes, from the spec and the schema alone.
+//!
+//! Exact where no column is one-hot or embedded; else an upper bound, because the training part may lack a category.
+
+use serde_json::{Value, json};
+
+use super::layers::Layer;
+use super::prove::Proof;
+use super::resolved::ResolvedSpec;
+use super::schema::Schema;
+use super::training::BatchSize;
+use crate::data::encoder::{Encoding, Pooling};
+
+/// What a job needs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sizes {
+    pub(super) tensors: Vec<Shape>,
+    pub(super) parameters: u64,
+    pub(super) training_rows: u64,
+    pub(super) steps_per_epoch: u64,
+    pub(super) memory_bytes: u64,
+    /// Whether the numbers are exact rather than an upper bound.
+    pub(super) exact: bool,
+}
+
+/// One layer with its parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// As in the names of tensors: `hidden.0`, `head.species`, `embedding.words`.
+    pub(super) name: String,
+    /// Where the request says how large it is.
+    pub(super) pointer: String,
+    pub(super) shape: [u64; 2],
+    pub(super) parameters: u64,
+    pub(super) activation: &'static str,
+    pub(super) normalization: &'static str,
+    pub(super) dropout: f64,
+}
+
+impl Shape {
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "name": self.name, "shape": self.shape, "parameters": self.parameters, "activation": self.activation,
+                "normalization": self.normalization, "dropout": self.dropout })
+    }
+}
+
+/// Counts everything; saturates instead of overflowing, so that no request is too large to be refused.
+pub(super) fn sizes(spec: &ResolvedSpec, schema: &Schema) -> Sizes {
+    let mut tensors = Vec::new();
+    let mut width: u64 = spec.inputs.columns.iter().map(|input| input.features).fold(0, u64::saturating_add);
+    let dense = width;
+    let mut exact = true;
+    for table in &spec.inputs.tables {
+        exact = false;
+        tensors.push(Shape {
+            name: format!("embedding.{}", table.name),
+            pointer: table.pointer.clone(),
+            shape: [table.rows, table.dim],
+            parameters: table.rows.saturating_mul(table.dim),
+            activation: "identity",
+            normalization: "none",
+            dropout: 0.0,
+        });
+    }
+    let mut tokens: u64 = 0;
+    for input in &spec.inputs.columns {
+        let (table, vectors, ids) = match &input.encoding {
+            Encoding::Embedding { table } => (table, 1, 1),
+            Encoding::Words { table, pooling: Pooling::Window { length }, .. } => {
+                (table, *length as u64, *length as u64)
+            }
+            // A text has some twenty words; how many is not known before it is read.
+            Encoding::Words { table, max_tokens, .. } => (table, 1, (*max_tokens as u64).min(20)),
+            Encoding::OneHot { .. } => {
+                exact = false;
+                continue;
+            }
+            _ => continue,
+        };
+        let dim = spec.inputs.tables.iter().find(|known| known.name == *table).map_or(0, |table| table.dim);
+        width = width.saturating_add(dim.saturating_mul(vectors));
+        tokens = tokens.saturating_add(ids);
+    }
+    let mut activations = width;
+    for (index, layer) in spec.hidden_layers.iter().enumerate() {
+        let shape = hidden(&format!("hidden.{index}"), layer, width);
+        width = layer.units;
+        activations = activations.saturating_add(width);
+        tensors.push(shape);
+    }
+    let trunk = width;
+    for target in &spec.targets {
+        let mut width = trunk;
+        for (index, layer) in target.hidden_layers.iter().enumerate() {
+            let shape = hidden(&format!("head.{}.hidden.{index}", target.name), layer, width);
+            width = layer.units;
+            activations = activations.saturating_add(width);
+            tensors.push(shape);
+        }
+        activations = activations.saturating_add(target.outputs);
+        tensors.push(Shape {
+            name: format!("head.{}", target.name),
+            pointer: target.pointer.clone(),
+            shape: [target.outputs, width],
+            parameters: target.outputs.saturating_mul(width).saturating_add(target.outputs),
+            activation: output_activation(target.loss.name()),
+            normalization: "none",
+            dropout: 0.0,
+        });
+    }
+    let parameters = tensors.iter().map(|tensor| tensor.parameters).fold(0, u64::saturating_add);
+    let training_rows = spec.split.training_rows(schema);
+    let (steps_per_epoch, batch_rows) = match (&spec.batches, spec.batch_size) {
+        (Some(batches), _) => (batches.len() as u64, batches.iter().map(Vec::len).max().unwrap_or(0) as u64),
+        (None, BatchSize::Full) => (1, training_rows),
+        (None, BatchSize::Rows(rows)) => (training_rows.div_ceil(rows.max(1)), rows.min(training_rows)),
+    };
+    let memory_bytes = bytes(spec, schema, parameters, dense, tokens, activations, batch_rows);
+    Sizes { tensors, parameters, training_rows, steps_per_epoch: steps_per_epoch.max(1), memory_bytes, exact }
+}
+
+fn hidden(name: &str, layer: &Layer, fan_in: u64) -> Shape {
+    // Batch normalisation replaces the bias by its shift; layer normalisation adds to it.
+    let vectors: u64 = match layer.normalization {
+        "batch" => 2,
+        "layer" => 3,
+        _ => 1,
+    };
+    Shape {
+        name: name.to_owned(),
+        pointer: layer.pointer.clone(),
+        shape: [layer.units, fan_in],
+        parameters: layer.units.saturating_mul(fan_in.saturating_add(vectors)),
+        activation: layer.activation.name(),
+        normalization: layer.normalization,
+        dropout: layer.dropout,
+    }
+}
+
+/// What stands between the output layer and a prediction.
+fn output_activation(loss: &str) -> &'static str {
+    match loss {
+        "cross_entropy" => "softmax",
+        "binary_cross_entropy" => "sigmoid",
+        "poisson" => "exp",
+        _ => "identity",
+    }
+}
+
+fn bytes(
+    spec: &ResolvedSpec,
+    schema: &Schema,
+    parameters: u64,
+    dense: u64,
+    tokens: u64,
+    activations: u64,
+    batch_rows: u64,
+) -> u64 {
+    let real: u64 = if spec.is_f64() { 8 } else { 4 };
+    // The weights, their gradient, the optimizer's state, the best weights so far and a checkpoint being written.
+    let copies = 4_u64.saturating_add(slots(spec));
+    let weights = parameters.saturating_mul(copies).saturating_mul(real);
+    // Every activation forward and backward, its mask, and as much again for the pre-activations.
+    let work = batch_rows.max(256).saturating_mul(activations).saturating_mul(4 * real);
+    let row = dense.saturating_mul(real).saturating_add(tokens.saturating_mul(4)).saturating_add(16);
+    let examples = schema.rows.saturating_mul(row);
+    // The table itself while it is encoded: a number or a code for each cell.
+    let table = schema.rows.saturating_mul(schema.columns.len() as u64).saturating_mul(8);
+    weights.saturating_add(work).saturating_add(examples).saturating_add(table)
+}
+
+/// Numbers that the optimizer keeps for each parameter.
+fn slots(spec: &ResolvedSpec) -> u64 {
+    let values = &spec.optimizer.values;
+    match spec.optimizer.name() {
+        "sgd" => u64::from(values.get("momentum").is_some_and(|momentum| momentum.as_f64() != Some(0.0))),
+        "adagrad" => 1,
+        "rmsprop" => 1 + u64::from(values.flag("centered")) + u64::from(values.number("momentum") > 0.0),
+        "lbfgs" => values.whole("history").saturating_mul(2).saturating_add(4),
+        "adam" | "adamw" => 2 + u64::from(values.flag("amsgrad")),
+        _ => 2,
+    }
+}
+
+/// Refuses what this server cannot hold, at the place of the largest layer, with the estimate.
+pub(super) fn fits(proof: &Proof<'_>, spec: &ResolvedSpec) {
+    let sizes = &spec.sizes;
+    let limit = proof.limits.memory_bytes;
+    if let Some(wide) = sizes
+        .tensors
+        .iter()
+        .find(|tensor| tensor.shape[0] > proof.limits.units && !tensor.name.starts_with("embedding."))
+        && sizes.memory_bytes <= limit
+    {
+        let detail = format!("{} units; this server admits at most {} in one layer", wide.shape[0], proof.limits.units);
+        proof.faults.add(&wide.pointer, detail);
+    }
+    if sizes.memory_bytes <= limit {
+        return;
+    }
+    let cells = |tensor: &&Shape| u128::from(tensor.shape[0]) * u128::from(tensor.shape[1]);
+    let Some(largest) = sizes.tensors.iter().max_by_key(cells) else { return };
+    // The widest layer is to blame for the tensors on both of its sides.
+    let hidden = sizes.tensors.iter().filter(|tensor| tensor.name.contains("hidden."));
+    let blamed = if largest.name.starts_with("embedding.") {
+        Some(largest)
+    } else {
+        hidden.max_by_key(|tensor| tensor.shape[0]).filter(|_| sizes.parameters > limit / 32)
+    };
+    let pointer = blamed.map_or("", |tensor| tensor.pointer.as_str());
+    proof.faults.add(
+        pointer,
+        format!(
+            "the job would need about {} of memory for {} parameters (layer {} is {} × {}), and this server admits {} a job: take \
+             fewer units",
+            words(sizes.memory_bytes),
+            grouped(sizes.parameters),
+            largest.name,
+            grouped(largest.shape[0]),
+            grouped(largest.shape[1]),
+            words(limit),
+        ),
+    );
+}
+
+/// Bytes in words: `1.5 GB`.
+pub(super) fn words(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = bytes as f64 / 1e3;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1e3;
+        unit += 1;
+    }
+    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}
+
+/// A count with commas: `1,000,000`.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,281 @@
+//! Which rows train, validate and test.
+
+use serde_json::{Value, json};
+
+use super::catalogue::real;
+use super::prove::Proof;
+use super::read::{At, Range, quoted_text};
+use super::schema::{Kind, Schema, SchemaColumn};
+use super::targets::{Target, TargetType};
+
+/// The share that validates unless the client says otherwise.
+const VALIDATION: f64 = 0.2;
+const METHODS: [&str; 3] = ["stratified", "random", "sequential"];
+
+/// How rows are divided.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Split {
+    /// All rows train.
+    Off,
+    /// By share.
+    Shares { validation: f64, test: f64, method: Method },
+    /// All rows but a test share train; another dataset validates.
+    Dataset { dataset: String, test: f64, method: Method },
+    /// As a column says.
+    Column { column: String, validation: bool, test: bool },
+    /// By share, whole groups at a time.
+    Group { column: String, validation: f64, test: f64 },
+    /// So many jobs, each of which validates on another part.
+    Folds { folds: u64, method: Method },
+}
+
+/// How rows are chosen for a share.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Method {
+    /// Each class of this target in proportion.
+    Stratified {
+        by: String,
+    },
+    Random,
+    Sequential,
+}
+
+impl Method {
+    fn name(&self) -> &'static str {
+        match self {
+            Method::Stratified { .. } => METHODS[0],
+            Method::Random => METHODS[1],
+            Method::Sequential => METHODS[2],
+        }
+    }
+}
+
+impl Split {
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Split::Off => false.into(),
+            Split::Shares { validation, test, method } => {
+                json!({ "validation": real(*validation), "test": real(*test), "method": method.name() })
+            }
+            Split::Dataset { dataset, test, method } => {
+                json!({ "validation": { "dataset": dataset }, "test": real(*test), "method": method.name() })
+            }
+            Split::Column { column, .. } => json!({ "column": column }),
+            Split::Group { column, validation, test } => {
+                json!({ "group": column, "validation": real(*validation), "test": real(*test) })
+            }
+            Split::Folds { folds, method } => json!({ "k_folds": folds, "method": method.name() }),
+        }
+    }
+
+    pub(super) fn has_validation(&self) -> bool {
+        match self {
+            Split::Off => false,
+            Split::Shares { validation, .. } | Split::Group { validation, .. } => *validation > 0.0,
+            Split::Column { validation, .. } => *validation,
+            Split::Dataset { .. } | Split::Folds { .. } => true,
+        }
+    }
+
+    pub(super) fn has_test(&self) -> bool {
+        match self {
+            Split::Off | Split::Folds { .. } => false,
+            Split::Shares { test, .. } | Split::Group { test, .. } | Split::Dataset { test, .. } => *test > 0.0,
+            Split::Column { test, .. } => *test,
+        }
+    }
+
+    /// The column that this split reads and that therefore is no input.
+    pub(super) fn column(&self) -> Option<(String, &'static str)> {
+        match self {
+            Split::Column { column, .. } => Some((column.clone(), "what the split is read from")),
+            Split::Group { column, .. } => Some((column.clone(), "what the groups of the split are read from")),
+            _ => None,
+        }
+    }
+
+    /// Rows that train, as far as the schema tells.
+    pub(super) fn training_rows(&self, schema: &Schema) -> u64 {
+        let rows = schema.rows as f64;
+        let of = |share: f64| (rows * share).round();
+        let left = match self {
+            Split::Off => rows,
+            Split::Shares { validation, test, .. } | Split::Group { validation, test, .. } => {
+                rows - of(*validation) - of(*test)
+            }
+            Split::Dataset { test, .. } => rows - of(*test),
+            Split::Folds { folds, .. } => rows - of(1.0 / *folds as f64),
+            Split::Column { column, .. } => {
+                let counts = schema.column(column).and_then(SchemaColumn::counts).unwrap_or(&[]);
+                let training = counts.iter().filter(|(value, _)| value == "train" || value == "false");
+                let sum: u64 = training.map(|(_, count)| *count).sum();
+                if sum > 0 { sum as f64 } else { rows }
+            }
+        };
+        left.max(0.0) as u64
+    }
+}
+
+/// Reads `split`; `whole` says that the batches are given, so that nothing may be split off.
+pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target], whole: bool) -> Split {
+    let natural = match targets.iter().find(|target| stratifies(target)) {
+        Some(target) => Method::Stratified { by: target.name.clone() },
+        None => Method::Random,
+    };
+    let Some(at) = at else {
+        // Fewer rows than these leave nothing to validate on.
+        if whole || proof.schema.is_some_and(|schema| schema.rows < 5) {
+            return Split::Off;
+        }
+        return Split::Shares { validation: VALIDATION, test: 0.0, method: natural };
+    };
+    if at.is_off() {
+        return Split::Off;
+    }
+    if whole {
+        at.fault("\"batches\" are rows of the whole file and exclude a split: leave it out or write false");
+    }
+    let Some(mut object) = at.object() else { return Split::Off };
+    let column = object.field("column");
+    let group = object.field("group");
+    let folds = object.field("k_folds");
+    let validation = object.field("validation");
+    let test = object.field("test");
+    let method_at = object.field("method");
+    let method = method_at.as_ref().map_or_else(|| natural.clone(), |at| method(at, natural.clone(), targets));
+    object.finish();
+    exclusive(&at, [("column", column.is_some()), ("group", group.is_some()), ("k_folds", folds.is_some())]);
+    let share = |at: &Option<At<'_>>, preset: f64| match at {
+        Some(at) if at.is_off() => 0.0,
+        Some(at) => at.number(Range::SHARE).unwrap_or(preset),
+        None => preset,
+    };
+    if let Some(column) = column {
+        refuse(&[("validation", &validation), ("test", &test), ("method", &method_at)], "the column says all");
+        return by_column(proof, &column);
+    }
+    if let Some(folds) = folds {
+        refuse(&[("validation", &validation), ("test", &test)], "each fold validates once");
+        return Split::Folds { folds: folds.whole(2, 100).unwrap_or(5), method };
+    }
+    if let Some(group) = group {
+        refuse(&[("method", &method_at)], "groups are drawn at random");
+        let (validation, test) = (share(&validation, VALIDATION), share(&test, 0.0));
+        leaves_rows(&at, validation, test);
+        let name = group.text().unwrap_or("");
+        if let Some(column) = proof.column(&group, name)
+            && column.distinct < 2
+        {
+            group.fault(format!("column {} holds one group only", quoted_text(name)));
+        }
+        return Split::Group { column: name.to_owned(), validation, test };
+    }
+    let test = share(&test, 0.0);
+    if let Some(other) = validation.as_ref().filter(|at| at.value.is_object()) {
+        leaves_rows(&at, 0.0, test);
+        return by_dataset(other, test, method);
+    }
+    let validation = share(&validation, VALIDATION);
+    leaves_rows(&at, validation, test);
+    enough_rows(proof, &at, validation, test);
+    if validation == 0.0 && test == 0.0 {
+        return Split::Off;
+    }
+    Split::Shares { validation, test, method }
+}
+
+fn stratifies(target: &Target) -> bool {
+    matches!(target.kind, TargetType::Classification | TargetType::Binary)
+}
+
+fn method(at: &At<'_>, natural: Method, targets: &[Target]) -> Method {
+    match at.word(&METHODS) {
+        Some("random") => Method::Random,
+        Some("sequential") => Method::Sequential,
+        Some("stratified") if !targets.is_empty() && !targets.iter().any(stratifies) => {
+            at.fault("\"stratified\" keeps the shares of classes, and no target has classes: use \"random\"");
+            natural
+        }
+        _ => natural,
+    }
+}
+
+fn exclusive<const N: usize>(at: &At<'_>, fields: [(&str, bool); N]) {
+    let there: Vec<String> = fields.iter().filter(|(_, there)| *there).map(|(name, _)| format!("\"{name}\"")).collect();
+    if there.len() > 1 {
+        at.fault(format!("{} exclude each other: keep one of them", there.join(" and ")));
+    }
+}
+
+fn refuse(fields: &[(&str, &Option<At<'_>>)], reason: &str) {
+    for (name, at) in fields {
+        if let Some(at) = at {
+            at.fault(format!("leave \"{name}\" out here: {reason}"));
+        }
+    }
+}
+
+fn leaves_rows(at: &At<'_>, validation: f64, test: f64) {
+    if validation + test >= 1.0 {
+        at.fault(format!("validation {validation} and test {test} leave nothing to train on"));
+    }
+}
+
+/// A share that rounds to no row would be empty.
+fn enough_rows(proof: &Proof<'_>, at: &At<'_>, validation: f64, test: f64) {
+    let Some(schema) = proof.schema else { return };
+    for (name, share) in [("validation", validation), ("test", test)] {
+        if share > 0.0 && (schema.rows as f64 * share).round() < 1.0 {
+            at.fault(format!("{name} {share} of {} rows is less than one row: write 0 or raise it", schema.rows));
+        }
+    }
+}
+
+fn by_column(proof: &Proof<'_>, at: &At<'_>) -> Split {
+    let name = at.text().unwrap_or("");
+    let split = |validation, test| Split::Column { column: name.to_owned(), validation, test };
+    let Some(column) = proof.column(at, name) else { return split(true, false) };
+    let (mut has_train, mut has_validation, mut has_test) = (false, false, false);
+    // The schema lists the values of a column that has few; one with many cannot be right.
+    let Some(counts) = column.counts() else {
+        at.fault(format!(
+            "column {} holds {} distinct values; it must say train, validation or test (or be a boolean)",
+            quoted_text(name),
+            column.distinct
+        ));
+        return split(true, false);
+    };
+    for (value, _) in counts {
+        match value.as_str() {
+            "train" => has_train = true,
+            "validation" => has_validation = true,
+            "test" => has_test = true,
+            "false" if column.kind == Kind::Boolean => has_train = true,
+            "true" if column.kind == Kind::Boolean => has_validation = true,
+            other => {
+                at.fault(format!(
+                    "column {} holds {}; it must say train, validation or test (or be a boolean, whose true is validation)",
+                    quoted_text(name),
+                    quoted_text(other)
+                ));
+                return split(true, false);
+            }
+        }
+    }
+    if !has_train {
+        at.fault(format!("column {} leaves no row to train on", quoted_text(name)));
+    }
+    split(has_validation, has_test)
+}
+
+fn by_dataset(at: &At<'_>, test: f64, method: Method) -> Split {
+    let mut dataset = String::new();
+    if let Some(mut object) = at.object() {
+        match object.field("dataset") {
+            Some(at) => dataset = at.text().unwrap_or("").to_owned(),
+            None => object.fault("lacks \"dataset\""),
+        }
+        object.finish();
+    }
+    Split::Dataset { dataset, test, method }
+}
