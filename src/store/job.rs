@@ -44,7 +44,7 @@ pub struct Job {
     pub queue_seconds: f64,
     /// Seconds it was trained, over all attempts.
     pub train_seconds: f64,
-    /// Its place in the queue, 1 for the next to be taken; only while queued.
+    /// Number of jobs that will be taken before it; only while queued.
     pub queue_position: Option<u64>,
     /// Why it waits although a worker is free.
     pub queue_reason: Option<String>,
@@ -239,7 +239,7 @@ pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result
         .bind(row.try_get::<i64, _>("seq")?)
         .fetch_one(connection)
         .await?;
-        job.queue_position = Some(before as u64 + 1);
+        job.queue_position = Some(before as u64);
     }
     Ok(job)
 }

@@ -320,7 +320,7 @@ async fn add_positions(connection: &mut SqliteConnection, jobs: &mut [Job]) -> R
         sqlx::query_scalar("SELECT id FROM job WHERE status = 'queued' ORDER BY priority DESC, seq")
             .fetch_all(connection)
             .await?;
-    let places: std::collections::HashMap<&str, u64> = order.iter().map(String::as_str).zip(1..).collect();
+    let places: std::collections::HashMap<&str, u64> = order.iter().map(String::as_str).zip(0..).collect();
     for job in jobs.iter_mut().filter(|job| job.status == Status::Queued) {
         job.queue_position = places.get(job.id.to_string().as_str()).copied();
     }

@@ -202,11 +202,11 @@ async fn jobs_are_claimed_by_priority_and_then_in_order() {
     let first = job(&store, &iris).await;
     let second = job(&store, &iris).await;
     let urgent = store.job_insert(NewJob { priority: 5, ..new_job(&iris) }).await.unwrap();
-    assert_eq!(urgent.queue_position, Some(1));
-    assert_eq!(store.job_get(second).await.unwrap().queue_position, Some(3));
+    assert_eq!(urgent.queue_position, Some(0));
+    assert_eq!(store.job_get(second).await.unwrap().queue_position, Some(2));
     let listed = store.job_list(&JobFilter::default(), None, 10, None, false).await.unwrap();
     let places: Vec<_> = listed.jobs.iter().map(|job| job.queue_position.unwrap()).collect();
-    assert_eq!(places, [1, 3, 2]);
+    assert_eq!(places, [0, 2, 1]);
     for expected in [urgent.id, first, second] {
         assert_eq!(claimed(&store).await.job, expected);
     }

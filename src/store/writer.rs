@@ -114,6 +114,11 @@ pub struct Pending<T> {
 }
 
 impl<T> Pending<T> {
+    /// Waits on a thread that is none of the runtime's.
+    pub fn wait(self) -> Result<T, StoreError> {
+        self.receiver.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+
     /// Gives the result if it is there, without waiting.
     pub fn ready(&mut self) -> Option<Result<T, StoreError>> {
         match self.receiver.try_recv() {

@@ -1,0 +1,225 @@
+//! The pool: one task that claims jobs while places are free, and starts a thread for each.
+//!
+//! It registers for the store's signal before it looks, so that nothing comes in between; and it looks every half second all the same.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::control::{Control, Stop};
+use super::run::{self, Work};
+use super::train_job::train_job;
+use crate::id::JobId;
+use crate::store::{Job, Lease, Status, Store, StoreError};
+
+/// How often the pool looks without being told: a lost signal costs no more than this.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Says how a pool works.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How many jobs run at once.
+    pub workers: usize,
+}
+
+/// Starts workers.
+pub struct Pool;
+
+impl Pool {
+    /// Starts the workers on the current runtime.
+    pub fn start(store: Store, config: Config) -> Handle {
+        Self::start_with(store, config, Arc::new(train_job))
+    }
+
+    /// Starts workers that do other work than training.
+    pub(super) fn start_with(store: Store, config: Config, work: Arc<Work>) -> Handle {
+        let shared = Arc::new(Shared {
+            store,
+            config,
+            work,
+            running: Mutex::new(HashMap::new()),
+            draining: AtomicBool::new(false),
+            bell: watch::Sender::new(0),
+            task: Mutex::new(None),
+        });
+        let task = tokio::spawn(claim_and_start(Arc::clone(&shared)));
+        *lock(&shared.task) = Some(task);
+        Handle { shared }
+    }
+}
+
+struct Shared {
+    store: Store,
+    config: Config,
+    work: Arc<Work>,
+    running: Mutex<HashMap<JobId, Running>>,
+    draining: AtomicBool,
+    /// Rung when a place gets free, and by [`Handle::wake`].
+    bell: watch::Sender<u64>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Running {
+    attempt: u32,
+    control: Arc<Control>,
+}
+
+/// A thread that panicked while it held one of these locks left nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reaches the workers; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Tells that the queue has work. Only a matter of time saved: the pool sees the store's changes by itself.
+    pub fn wake(&self) {
+        self.shared.ring();
+    }
+
+    /// Tells a running job at once that a cancel was written for it.
+    pub fn cancel(&self, job: JobId) {
+        self.shared.ask(job, Stop::Cancel);
+    }
+
+    /// Tells a running job at once that a pause was written for it.
+    pub fn pause(&self, job: JobId) {
+        self.shared.ask(job, Stop::Pause);
+    }
+
+    /// Lets no more jobs start, has the running ones write their state and go back to the queue, and waits for that.
+    pub async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::SeqCst);
+        let mut bell = self.shared.bell.subscribe();
+        self.shared.ring();
+        for running in lock(&self.shared.running).values() {
+            running.control.ask(Stop::Drain);
+        }
+        while self.running() > 0 {
+            // The sender is ours: it cannot have gone.
+            let _ = bell.changed().await;
+        }
+        let task = lock(&self.shared.task).take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+
+    /// Says whether the pool drains.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::SeqCst)
+    }
+
+    /// Says whether the pool's own task is alive, for readiness.
+    pub fn is_alive(&self) -> bool {
+        lock(&self.shared.task).as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Counts jobs that run now.
+    pub fn running(&self) -> usize {
+        lock(&self.shared.running).len()
+    }
+}
+
+impl Shared {
+    fn ring(&self) {
+        self.bell.send_modify(|rings| *rings += 1);
+    }
+
+    fn ask(&self, job: JobId, stop: Stop) {
+        if let Some(running) = lock(&self.running).get(&job) {
+            running.control.ask(stop);
+        }
+    }
+
+    fn has_place(&self) -> bool {
+        !self.draining.load(Ordering::SeqCst) && lock(&self.running).len() < self.config.workers
+    }
+}
+
+async fn claim_and_start(shared: Arc<Shared>) {
+    let mut queue = shared.store.queue_changes();
+    let mut bell = shared.bell.subscribe();
+    loop {
+        queue.mark_unchanged();
+        bell.mark_unchanged();
+        if shared.draining.load(Ordering::SeqCst) {
+            return;
+        }
+        if let Err(error) = look(&shared).await {
+            tracing::warn!(%error, "the pool could not read or claim; it tries again");
+            tokio::time::sleep(POLL).await;
+        }
+        tokio::select! {
+            _ = queue.changed() => {}
+            _ = bell.changed() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+/// Passes on what clients asked of running jobs, then fills free places.
+async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    if !lock(&shared.running).is_empty() {
+        for request in shared.store.job_stop_requests().await? {
+            let stop = if request.status == Status::Cancelling { Stop::Cancel } else { Stop::Pause };
+            let running = lock(&shared.running);
+            if let Some(running) = running.get(&request.job).filter(|running| running.attempt == request.attempt) {
+                running.control.ask(stop);
+            }
+        }
+    }
+    while shared.has_place() {
+        let Some((lease, job)) = shared.store.job_claim("embedded", None).await? else { break };
+        start(shared, lease, job);
+    }
+    Ok(())
+}
+
+/// Frees the place of a job when its thread ends, however it ends.
+struct Place {
+    shared: Arc<Shared>,
+    job: JobId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.shared.running).remove(&self.job);
+        self.shared.ring();
+    }
+}
+
+/// Starts the thread of a job that was just claimed.
+fn start(shared: &Arc<Shared>, lease: Lease, job: Job) {
+    let control = Arc::new(Control::default());
+    let running = Running { attempt: lease.attempt, control: Arc::clone(&control) };
+    lock(&shared.running).insert(lease.job, running);
+    if shared.draining.load(Ordering::SeqCst) {
+        control.ask(Stop::Drain); // it was claimed while the drain began
+    }
+    let place = Place { shared: Arc::clone(shared), job: lease.job };
+    let (store, work) = (shared.store.clone(), Arc::clone(&shared.work));
+    let runtime = tokio::runtime::Handle::current();
+    // Linux shows 15 characters of a thread's name: the id's last digits tell jobs apart.
+    let id = lease.job.to_string();
+    let name = format!("job-{}", id.get(id.len().saturating_sub(8)..).unwrap_or_default());
+    let given_back = (shared.store.clone(), lease.clone());
+    let spawned = std::thread::Builder::new().name(name).spawn(move || {
+        let _place = place;
+        run::run(&*work, &store, &runtime, lease, &job, &control);
+    });
+    if let Err(error) = spawned {
+        // `place` went with the closure: the place is free again. The job goes back to the queue.
+        tracing::error!(%error, job = id, "no thread for a job");
+        let (store, lease) = given_back;
+        tokio::spawn(async move { run::give_back(&store, &lease).await });
+    }
+}
