@@ -1,6 +1,7 @@
 //! What every handler shares: the configuration's bounds, the guard's lists, and the way to do blocking work.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ struct Inner {
     hosts: Hosts,
     cors_origins: Vec<String>,
     limits: Limits,
+    worker_count: usize,
+    started: Instant,
     draining: CancellationToken,
     /// Bounds the threads that parse, predict and evaluate at the same time.
     blocking: Semaphore,
@@ -41,6 +44,8 @@ impl App {
             hosts: Hosts::new(config.listen.ip(), &config.allowed_hosts, config.api_key.is_some()),
             cors_origins: config.cors_origins.clone(),
             limits: config.limits,
+            worker_count: config.workers,
+            started: Instant::now(),
             draining,
             blocking: Semaphore::new(processors.max(2)),
             waits: Semaphore::new(config.limits.waits),
@@ -78,6 +83,14 @@ impl App {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    }
+
+    pub(crate) fn worker_count(&self) -> usize {
+        self.0.worker_count
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.0.started.elapsed()
     }
 
     /// Ends when the server begins to drain; streams and waits end with it.

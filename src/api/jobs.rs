@@ -1,7 +1,11 @@
 //! Jobs and everything that a job gives, one file a part.
 
 mod change;
+mod checkpoints;
 mod create;
+mod events;
+mod feed;
+pub(super) mod metrics;
 mod read;
 mod wait;
 pub(crate) mod wire;
@@ -28,6 +32,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(change::pause))
         .routes(routes!(change::resume))
         .routes(routes!(create::fork))
+        .routes(routes!(metrics::get))
+        .routes(routes!(metrics::picture))
+        .routes(routes!(events::get))
+        .routes(routes!(events::log))
+        .routes(routes!(checkpoints::get_all))
+        .routes(routes!(checkpoints::get_one, checkpoints::delete))
+        .routes(routes!(checkpoints::weights))
 }
 
 /// The id in an address; what is none names no job.

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
 mod app;
+mod checks;
+mod compare;
 mod conditional;
 mod config;
 mod datasets;
@@ -28,6 +30,7 @@ mod samples;
 mod specs;
 mod time;
 mod upload;
+mod weights;
 
 use crate::store::Store;
 use crate::worker;

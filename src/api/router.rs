@@ -16,14 +16,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{App, Config, StartError, datasets, edge, guard, jobs, openapi, operating, samples};
+use super::{
+    App, Config, StartError, checks, compare, datasets, edge, guard, jobs, openapi, operating, samples, weights,
+};
 
 /// A body that pauses for longer than this is given up.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 /// Every route of the API with its description; what is added here is behind the key.
 fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::head()).routes(routes!(problem::page))
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(datasets::routes())
+        .merge(samples::routes())
+        .merge(jobs::routes())
+        .merge(checks::routes())
+        .merge(compare::routes())
+        .merge(weights::routes())
+        .merge(operating::routes())
+        .routes(routes!(problem::page))
 }
 
 /// The health routes, which need no key.

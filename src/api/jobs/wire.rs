@@ -228,7 +228,7 @@ pub(crate) fn tag(revision: u64) -> String {
 }
 
 /// What `?fields=` leaves of a job: the named values in their places.
-pub(super) fn only(item: &Value, fields: &[String]) -> Value {
+pub(crate) fn only(item: &Value, fields: &[String]) -> Value {
     let mut out = Value::Object(Map::new());
     for field in fields {
         let path: Vec<&str> = field.split('.').collect();
