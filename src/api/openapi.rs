@@ -159,3 +159,30 @@ pub(super) struct JobPatch {
     /// Higher goes first.
     priority: Option<i32>,
 }
+
+/// A page of samples.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the JSON of a list")]
+pub(super) struct SamplePage {
+    data: Vec<SampleBody>,
+    has_more: bool,
+    next_cursor: Option<String>,
+}
+
+/// A dataset that comes with the binary.
+#[derive(ToSchema)]
+#[schema(as = Sample)]
+#[allow(dead_code, reason = "describes the JSON of a list")]
+pub(super) struct SampleBody {
+    #[schema(example = "iris")]
+    name: String,
+    /// One sentence about it.
+    description: String,
+    /// The column one would predict.
+    target: String,
+    /// Where it is from.
+    source: String,
+    /// Under which terms.
+    licence: String,
+    bytes: u64,
+}

@@ -277,7 +277,7 @@ pub(crate) fn render(mut response: Response, path: &str, request_id: &str) -> Re
         None if already_shaped(response.headers()) => return response,
         None => {
             let kind = Kind::of_status(status);
-            Problem::new(kind, detail_of(kind, response.headers()))
+            Problem::new(kind, detail_of(kind))
         }
     };
     let body = ProblemBody {
@@ -303,10 +303,12 @@ fn already_shaped(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
 }
 
-fn detail_of(kind: Kind, headers: &HeaderMap) -> String {
-    match (kind, headers.get(axum::http::header::ALLOW).and_then(|allow| allow.to_str().ok())) {
-        (Kind::MethodNotAllowed, Some(allow)) => format!("this address answers {allow}"),
-        _ => kind.title().to_owned(),
+/// What an answer that a library made has to say; the router adds `Allow` after this.
+fn detail_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::MethodNotAllowed => "this address does not answer that method; `Allow` lists those that it does",
+        Kind::UnsupportedMedia => "this Content-Encoding is not read here; gzip, br and zstd are",
+        _ => kind.title(),
     }
 }
 

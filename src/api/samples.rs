@@ -3,7 +3,6 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,7 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists the bundled datasets with source and licence.
 #[utoipa::path(get, path = "/v1/samples", tag = "datasets", params(PageParams),
-    responses((status = 200, description = "All samples", body = Value)))]
+    responses((status = 200, description = "All samples", body = super::openapi::SamplePage)))]
 async fn get_all(Query(page): Query<PageParams>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     let items = samples::list().iter().map(datasets::sample_body).collect();
     list::reply(items, None, page.format, &headers, &uri)
