@@ -55,20 +55,21 @@ pub(super) fn forward<T: Real>(
     }
 }
 
-/// Adds the slopes of each row's columns to the rows of the table that its tokens name; `touch` learns of each such row first.
+/// Adds the slopes of columns `first..` of each row of `d` to the rows of the table that its tokens name; `touch` learns of each such row first.
 pub(super) fn backward<T: Real>(
     gradient: &mut [T],
     dim: usize,
     pooling: Pooling,
     tokens: &Tokens<'_>,
     d: &[T],
+    first: usize,
     stride: usize,
     touched: &mut Touched,
 ) {
     let width = width(pooling, dim);
     for (row, line) in d.chunks_exact(stride).enumerate() {
         let ids = tokens_of(tokens, row);
-        let slopes = &line[..width];
+        let slopes = &line[first..first + width];
         let share = match pooling {
             Pooling::Mean => T::from_f64(1.0 / ids.len().max(1) as f64),
             _ => T::ONE,

@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod architecture;
 pub mod batch;
+pub mod check;
 mod dropout;
 pub mod embedding;
 pub mod head;

@@ -530,7 +530,7 @@ impl Network {
         for (input, tokens) in self.architecture.tokens.iter().zip(batch.tokens) {
             let dim = self.architecture.tables[input.table].dim;
             let rows = &mut gradient[layout.segments()[self.tables[input.table]].range()];
-            embedding::backward(rows, dim, input.pooling, tokens, &d[column..], token_width, &mut touched[input.table]);
+            embedding::backward(rows, dim, input.pooling, tokens, d, column, token_width, &mut touched[input.table]);
             column += embedding::width(input.pooling, dim);
         }
     }
