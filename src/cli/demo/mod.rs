@@ -58,6 +58,7 @@ pub fn run(args: &Args) -> ExitCode {
 async fn serve_and_tell(args: &Args) -> ExitCode {
     let mut config = Config::local(&args.data_dir);
     config.listen = free_address(args.port);
+    config.page = crate::ui::router();
     config.workers = std::thread::available_parallelism().map_or(1, usize::from);
 
     let (is_ready, ready) = oneshot::channel::<SocketAddr>();

@@ -1,0 +1,134 @@
+//! Micro-benchmarks of the inner loops: `cargo bench --bench arithmetic`.
+//!
+//! Throughput is in multiply-adds (products), elements (sums, functions) or rows (steps, files) a second.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use trainyard::data::csv::{self, ParseOptions};
+use trainyard::data::samples;
+use trainyard::nn::architecture::{Head, HiddenLayer, Loss, Normalization};
+use trainyard::nn::{Activation, Architecture, Batch, InitKind, Network, Noise, Penalties, Targets, WeightInit};
+use trainyard::num::{Matrix, Packed, Real, Threads, product, reduce};
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
+    targets = products, sums, functions, steps, files
+}
+criterion_main!(benches);
+
+/// Numbers without a pattern that a kernel could profit from.
+fn numbers<T: Real>(n: usize) -> Vec<T> {
+    let mut state = 1_u32;
+    let mut draw = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 8) / f64::from(1_u32 << 24) - 0.5
+    };
+    (0..n).map(|_| T::from_f64(draw())).collect()
+}
+
+fn products(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("product");
+    for (m, k, n) in [(32, 64, 64), (32, 64, 10), (128, 784, 256), (512, 512, 512)] {
+        let (a, b, mut c) = (numbers::<f32>(m * k), numbers::<f32>(k * n), vec![0.0; m * n]);
+        let mut packed = Packed::with_capacity(k, n);
+        group.throughput(Throughput::Elements((m * k * n) as u64));
+        for threads in [1, 2] {
+            let pool = Threads::new(threads);
+            group.bench_function(format!("f32 {m}x{k}x{n}, {threads} thread(s)"), |bencher| {
+                bencher.iter(|| {
+                    let (a, b) = (Matrix::rows(&a, k), Matrix::rows(&b, n));
+                    product(a, b, black_box(&mut c), (m, k, n), &mut packed, &pool);
+                });
+            });
+        }
+    }
+}
+
+fn sums(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sum");
+    let x = numbers::<f32>(1 << 16);
+    group.throughput(Throughput::Elements(x.len() as u64));
+    group.bench_function("sum of squares, f32", |bencher| bencher.iter(|| reduce::sum_of_squares(black_box(&x))));
+}
+
+fn functions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("function");
+    let x = numbers::<f32>(1 << 12);
+    group.throughput(Throughput::Elements(x.len() as u64));
+    for (name, function) in [("exp", Real::exp as fn(f32) -> f32), ("tanh", Real::tanh), ("ln_1p", Real::ln_1p)] {
+        group.bench_function(format!("{name}, f32"), |bencher| {
+            bencher.iter(|| x.iter().map(|x| function(*x)).fold(0.0, |sum: f32, y| sum + y));
+        });
+    }
+}
+
+/// One gradient of a 64-64-10 classifier on 32 rows: what a step of the digits costs without its optimizer.
+fn steps(criterion: &mut Criterion) {
+    let init = WeightInit { kind: InitKind::GlorotUniform, gain: 1.0 };
+    let network = Network::new(Architecture {
+        features: 64,
+        input_dropout: 0.0,
+        input_noise: 0.0,
+        tables: Vec::new(),
+        tokens: Vec::new(),
+        hidden: vec![HiddenLayer {
+            units: 64,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            normalization: Normalization::None,
+            init,
+            bias: 0.0,
+        }],
+        heads: vec![Head {
+            name: "digit".to_owned(),
+            hidden: Vec::new(),
+            outputs: 10,
+            loss: Loss::CrossEntropy { label_smoothing: 0.0 },
+            weight: 1.0,
+            class_weights: None,
+            init,
+            output_bias: vec![0.0; 10],
+        }],
+        activation_sparsity: None,
+    });
+    let rows = 32;
+    let features = numbers::<f32>(rows * 64);
+    let classes: Vec<u32> = (0..rows as u32).map(|row| row % 10).collect();
+    let targets = [Targets::Classes(&classes)];
+    let batch = Batch { rows, features: &features, tokens: &[], targets: &targets, weights: None };
+    let parameters = network.initialise::<f32>(1);
+    let mut buffers = network.initial_buffers();
+    let mut gradient = vec![0.0; network.layout().len()];
+    let mut space = network.workspace(rows, 1);
+    let noise = Noise { seed: 1, epoch: 0, step: 0 };
+
+    let mut group = criterion.benchmark_group("network");
+    group.throughput(Throughput::Elements(rows as u64));
+    group.bench_function("gradient of 64-64-10 relu, 32 rows, f32", |bencher| {
+        bencher.iter(|| {
+            let penalties = Penalties::default();
+            network.gradient(
+                &parameters,
+                &mut buffers,
+                &batch,
+                noise,
+                &penalties,
+                None,
+                &mut space,
+                black_box(&mut gradient),
+            )
+        });
+    });
+}
+
+fn files(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("file");
+    if let Some(digits) = samples::get("digits") {
+        group.throughput(Throughput::Bytes(digits.csv.len() as u64));
+        group.bench_function("read the digits' CSV", |bencher| {
+            bencher.iter(|| csv::ingest(black_box(digits.csv), &ParseOptions::default()).is_ok());
+        });
+    }
+}
