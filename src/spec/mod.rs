@@ -18,6 +18,7 @@ mod limits;
 mod losses;
 mod optimizers;
 mod patch;
+mod plan;
 mod preview;
 mod prove;
 mod read;
