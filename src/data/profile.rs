@@ -1,8 +1,17 @@
 //! What is in a table, column by column, for people and for `spec`. Reads the table, changes nothing.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::table::{Kind, Table, Warning};
+use super::cell::shorten;
+use super::encoder::{Tokenizer, for_each_word, moments, quantile};
+use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Table, Values, Warning, format_datetime, format_number};
+
+/// Values named in [`ColumnProfile::top`].
+const TOP: usize = 20;
+/// Bins of a histogram.
+const BINS: usize = 20;
 
 /// What is in each column, and what is odd.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,5 +107,241 @@ pub struct WordCounts {
 
 /// Profiles every column of a table.
 pub fn profile(table: &Table) -> Profile {
-    Profile { columns: Vec::new(), warnings: table.warnings.clone() }
+    let columns: Vec<ColumnProfile> = table.columns.iter().map(column_profile).collect();
+    let mut warnings = table.warnings.clone();
+    for (column, profile) in table.columns.iter().zip(&columns) {
+        warnings.extend(oddities(column, profile).into_iter().map(|(code, detail)| Warning {
+            column: Some(column.name.clone()),
+            code: code.to_owned(),
+            detail,
+        }));
+    }
+    Profile { columns, warnings }
+}
+
+fn column_profile(column: &Column) -> ColumnProfile {
+    let profile = ColumnProfile {
+        name: column.name.clone(),
+        kind: column.kind,
+        missing: 0,
+        distinct: 0,
+        distinct_exact: true,
+        whole: None,
+        min: None,
+        max: None,
+        mean: None,
+        std: None,
+        quantiles: None,
+        histogram: None,
+        earliest: None,
+        latest: None,
+        words: None,
+        top: None,
+    };
+    match &column.values {
+        Values::Numeric(values) => numbers(profile, values),
+        Values::Text { codes, dictionary } => texts(profile, codes, dictionary),
+        Values::Datetime(times) => datetimes(profile, times),
+    }
+}
+
+fn numbers(mut profile: ColumnProfile, values: &[f64]) -> ColumnProfile {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    profile.missing = (values.len() - sorted.len()) as u64;
+    let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else { return profile };
+    // The runs of equal values; 0 and -0 are one.
+    let runs = || sorted.chunk_by(|a, b| a == b);
+    profile.distinct = runs().count() as u64;
+    profile.whole = Some(sorted.iter().all(|x| x.trunc() == *x));
+    (profile.min, profile.max) = (Some(min), Some(max));
+    let (mean, std) = moments(&sorted);
+    (profile.mean, profile.std) = (Some(mean), Some(std));
+    let at = |q: f64| quantile(&sorted, q);
+    profile.quantiles = Some(Quantiles { q25: at(0.25), q50: at(0.5), q75: at(0.75) });
+    profile.histogram = Some(histogram(&sorted, min, max, (profile.distinct as usize).min(BINS)));
+    if profile.distinct <= TOP as u64 {
+        profile.top = Some(top(runs().map(|run| (format_number(run[0]), run.len() as u64)).collect()));
+    }
+    profile
+}
+
+fn histogram(sorted: &[f64], min: f64, max: f64, bins: usize) -> Histogram {
+    let (low, high) = if min == max { (min - 0.5, max + 0.5) } else { (min, max) };
+    let edge = |i: usize| {
+        let share = i as f64 / bins as f64;
+        if i == bins { high } else { low * (1.0 - share) + high * share }
+    };
+    let edges: Vec<f64> = (0..=bins).map(edge).collect();
+    let below = |i: usize| if i == bins { sorted.len() } else { sorted.partition_point(|x| *x < edges[i]) };
+    let counts = (0..bins).map(|i| (below(i + 1) - below(i)) as u64).collect();
+    Histogram { edges, counts }
+}
+
+fn texts(mut profile: ColumnProfile, codes: &[u32], dictionary: &[String]) -> ColumnProfile {
+    let mut counts = vec![0u64; dictionary.len()];
+    for code in codes.iter().filter(|code| **code != MISSING_CODE) {
+        counts[*code as usize] += 1;
+    }
+    let present: u64 = counts.iter().sum();
+    profile.missing = codes.len() as u64 - present;
+    profile.distinct = counts.iter().filter(|count| **count > 0).count() as u64;
+    if profile.kind == Kind::Text {
+        profile.words = Some(word_counts(dictionary, &counts, present));
+    } else if profile.kind != Kind::Identifier {
+        let counted = counts.iter().zip(dictionary).filter(|(count, _)| **count > 0);
+        profile.top = Some(top(counted.map(|(count, text)| (text.as_str(), *count)).collect()));
+    }
+    profile
+}
+
+fn word_counts(dictionary: &[String], counts: &[u64], present: u64) -> WordCounts {
+    let mut distinct = HashSet::new();
+    let (mut sum, mut max) = (0, 0);
+    for (text, count) in dictionary.iter().zip(counts) {
+        let mut words = 0;
+        for_each_word(text, Tokenizer::Words, |word| {
+            words += 1;
+            let word = word.to_lowercase();
+            if !distinct.contains(&word) {
+                distinct.insert(word);
+            }
+            true
+        });
+        sum += words * count;
+        max = max.max(words);
+    }
+    WordCounts { distinct: distinct.len() as u64, mean: sum as f64 / present.max(1) as f64, max }
+}
+
+fn datetimes(mut profile: ColumnProfile, times: &[i64]) -> ColumnProfile {
+    let mut sorted: Vec<i64> = times.iter().copied().filter(|ms| *ms != MISSING_TIME).collect();
+    sorted.sort_unstable();
+    profile.missing = (times.len() - sorted.len()) as u64;
+    profile.earliest = sorted.first().map(|ms| format_datetime(*ms));
+    profile.latest = sorted.last().map(|ms| format_datetime(*ms));
+    sorted.dedup();
+    profile.distinct = sorted.len() as u64;
+    profile
+}
+
+/// The most frequent first, equal counts by label.
+fn top<S: AsRef<str> + Ord>(mut counted: Vec<(S, u64)>) -> Vec<(String, u64)> {
+    counted.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counted.into_iter().take(TOP).map(|(label, count)| (label.as_ref().to_owned(), count)).collect()
+}
+
+/// What is odd about a column: codes and sentences.
+fn oddities(column: &Column, profile: &ColumnProfile) -> Vec<(&'static str, String)> {
+    let rows = column.len() as u64;
+    let mut odd = Vec::new();
+    if profile.missing == rows {
+        odd.push(("empty", "has no value in any row; it is no input".to_owned()));
+        return odd;
+    }
+    if profile.missing * 2 > rows {
+        odd.push(("many_missing", format!("has no value in {} of {rows} rows", profile.missing)));
+    }
+    match column.kind {
+        Kind::Constant => {
+            let value = column.cell(0).describe();
+            odd.push(("constant", format!("holds {value} in every row; it is no input")));
+        }
+        Kind::Identifier => odd.push((
+            "identifier_like",
+            format!("looks like an identifier and is no input; kinds={}:categorical says otherwise", column.name),
+        )),
+        Kind::Numeric if counts_up(column) => odd.push((
+            "identifier_like",
+            "goes up by one from row to row; exclude it if it only numbers the rows".to_owned(),
+        )),
+        Kind::Categorical if profile.distinct > 50 && profile.distinct * 2 > rows - profile.missing => odd.push((
+            "high_cardinality",
+            format!(
+                "has {} labels in {} rows, such as \"{}\": most are seen too seldom to learn from",
+                profile.distinct,
+                rows - profile.missing,
+                profile.top.iter().flatten().next().map_or(String::new(), |(label, _)| shorten(label))
+            ),
+        )),
+        _ => {}
+    }
+    odd
+}
+
+fn counts_up(column: &Column) -> bool {
+    match &column.values {
+        Values::Numeric(values) => values.len() >= 20 && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::csv::{ParseOptions, ingest};
+    use crate::data::samples;
+
+    fn of(text: &str) -> Profile {
+        profile(&ingest(text.as_bytes(), &ParseOptions::default()).unwrap().0)
+    }
+
+    #[test]
+    fn iris_is_profiled_as_the_contract_shows() {
+        let (table, _) = ingest(samples::get("iris").unwrap().csv, &ParseOptions::default()).unwrap();
+        let profile = profile(&table);
+        let json = serde_json::to_value(&profile.columns[0]).unwrap();
+        assert_eq!(json["kind"], "numeric");
+        assert_eq!((&json["min"], &json["max"], &json["distinct"]), (&4.3.into(), &7.9.into(), &35.into()));
+        let near = |pointer: &str, expected: f64| {
+            let found = json.pointer(pointer).unwrap().as_f64().unwrap();
+            assert!((found - expected).abs() < 5e-4, "{pointer}: {found}");
+        };
+        near("/mean", 5.8433);
+        near("/std", 0.8253);
+        near("/quantiles/0.25", 5.1);
+        near("/quantiles/0.75", 6.4);
+        let histogram = profile.columns[0].histogram.as_ref().unwrap();
+        assert_eq!(histogram.edges.len(), histogram.counts.len() + 1);
+        assert_eq!(histogram.counts.iter().sum::<u64>(), 150);
+        let species = serde_json::to_string(&profile.columns[4]).unwrap();
+        assert_eq!(
+            species,
+            r#"{"name":"species","kind":"categorical","missing":0,"distinct":3,"distinct_exact":true,"top":[["setosa",50],["versicolor",50],["virginica",50]]}"#
+        );
+        assert!(profile.warnings.is_empty());
+    }
+
+    #[test]
+    fn odd_columns_are_pointed_out() {
+        let mut text = String::from("id,up,same,gone,half,name\n");
+        for i in 0..60 {
+            text += &format!("{i},{},x,,{},person {i}\n", i + 100, if i % 3 == 0 { "1.5" } else { "" });
+        }
+        let warnings: Vec<_> = of(&text).warnings.into_iter().map(|w| (w.column.unwrap(), w.code)).collect();
+        let expected = [
+            ("id", "identifier_like"),
+            ("up", "identifier_like"),
+            ("same", "constant"),
+            ("gone", "empty"),
+            ("half", "many_missing"),
+            ("name", "high_cardinality"),
+        ];
+        assert_eq!(warnings, expected.map(|(column, code)| (column.to_owned(), code.to_owned())));
+    }
+
+    #[test]
+    fn numbers_texts_and_times_are_counted() {
+        let profile =
+            of("n,t,w\n3,2026-01-02,the cat sat\n1,2026-01-01,a dog sat down\n1,2026-01-02,the cow is here\n,,\n");
+        let [n, t, w] = profile.columns.as_slice() else { panic!("three columns") };
+        assert_eq!((n.missing, n.distinct, n.whole, n.mean), (1, 2, Some(true), Some(5.0 / 3.0)));
+        assert_eq!(n.top, Some(vec![("1".into(), 2), ("3".into(), 1)]));
+        assert_eq!(n.histogram, Some(Histogram { edges: vec![1.0, 2.0, 3.0], counts: vec![2, 1] }));
+        assert_eq!(
+            (t.distinct, t.earliest.as_deref(), t.latest.as_deref()),
+            (2, Some("2026-01-01"), Some("2026-01-02"))
+        );
+        assert_eq!(w.words, Some(WordCounts { distinct: 9, mean: 11.0 / 3.0, max: 4 }));
+    }
 }
