@@ -28,6 +28,17 @@ async function points(page) {
   return Number(/(\d+) points/.exec(label ?? "")?.[1] ?? 0);
 }
 
+/** Waits until the chart shows a line: so many pixels in its colour. */
+async function drawn(page, line, pixels) {
+  let count = 0;
+  for (let look = 0; look < 50; look += 1) {
+    count = await inked(page, line);
+    if (count >= pixels) return;
+    await page.waitForTimeout(100);
+  }
+  assert.fail(`${line} is not in the picture: ${count} pixels of its colour`);
+}
+
 describe("the dashboard", { skip: missing ?? false }, () => {
   let server;
   let browser;
@@ -88,10 +99,7 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       await page.locator("[data-status=succeeded]").waitFor();
       await page.locator(".chart canvas").waitFor();
       await page.waitForFunction(() => /[1-9]\d* points/.test(document.querySelector(".chart")?.ariaLabel ?? ""));
-      await page.waitForTimeout(200);
-      for (const line of ["line-train", "line-validation"]) {
-        assert.ok((await inked(page, line)) > 100, `${line} is not in the picture`);
-      }
+      for (const line of ["line-train", "line-validation"]) await drawn(page, line, 100);
       await page.locator(".confusion .hit").first().waitFor();
       assert.equal(await page.locator(".confusion .hit").count(), 3);
       await page.getByRole("heading", { name: "Gradient check" }).waitFor();
@@ -128,7 +136,7 @@ describe("the dashboard", { skip: missing ?? false }, () => {
         (before) => Number(/(\d+) points/.exec(document.querySelector(".chart")?.ariaLabel ?? "")?.[1]) > before,
         first,
       );
-      assert.ok((await inked(page, "line-train")) > 20);
+      await drawn(page, "line-train", 20);
       await page.getByRole("button", { name: "Cancel" }).click();
       await page.locator("[data-status=cancelled]").waitFor();
     }));
