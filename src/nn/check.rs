@@ -4,7 +4,6 @@
 //! Dropout masks and noise are a function of the step, so they stay the same between evaluations. Coordinates that push a unit over a corner of its
 //! activation (or a residual over that of an absolute error) are left out of the verdict and counted. Penalties on weights are checked by themselves, so that they can neither hide nor make a fault.
 
-
 use crate::num::random::{Stream, below, generator};
 
 use super::architecture::{Loss, Sparsity};

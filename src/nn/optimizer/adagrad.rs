@@ -1,0 +1,44 @@
+//! AdaGrad (Duchi and others 2011; torch/optim/adagrad.py): epsilon outside the root.
+
+use super::{Rule, SLOTS, Step};
+use crate::num::Real;
+
+/// s += g²; θ -= lr / (1 + (t-1) · decay) · g / (√s + ε).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adagrad {
+    /// How quickly the rate falls with the steps.
+    pub learning_rate_decay: f64,
+    /// Where s starts.
+    pub initial_accumulator: f64,
+    /// ε.
+    pub epsilon: f64,
+}
+
+impl Default for Adagrad {
+    fn default() -> Self {
+        Adagrad { learning_rate_decay: 0.0, initial_accumulator: 0.0, epsilon: 1e-10 }
+    }
+}
+
+impl Rule for Adagrad {
+    fn slots(&self) -> usize {
+        1
+    }
+
+    fn initial(&self, _slot: usize) -> f64 {
+        self.initial_accumulator
+    }
+
+    fn rests_without_gradient(&self) -> bool {
+        true
+    }
+
+    fn update<T: Real>(&self, step: &Step, params: &mut [T], gradient: &[T], [squares, ..]: [&mut [T]; SLOTS]) {
+        let rate = T::from_f64(step.learning_rate / (1.0 + (step.t - 1.0) * self.learning_rate_decay));
+        let epsilon = T::from_f64(self.epsilon);
+        for ((p, &g), s) in params.iter_mut().zip(gradient).zip(squares) {
+            *s += g * g;
+            *p -= rate * g / (s.sqrt() + epsilon);
+        }
+    }
+}

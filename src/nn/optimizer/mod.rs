@@ -1,0 +1,301 @@
+//! Optimizers: what becomes of parameters, given their gradient. One file a method; `with_rule!` is the table of all of them.
+//!
+//! A method's step is a pure function of its configuration, the step (`Step`), parameters, gradient and slots (tensors of the
+//! parameters' shape that the method carries from step to step). It is applied tensor by tensor, and to an embedding table
+//! row by row where only some rows were touched. Not here: gradients, clipping, the learning rate's schedule.
+//!
+//! Equations and names follow torch 2.15 (`torch/optim/*.py`); each file names its source.
+
+mod adadelta;
+mod adagrad;
+mod adam;
+mod lbfgs;
+mod nadam;
+mod rmsprop;
+mod sgd;
+
+use std::ops::Range;
+
+use super::layout::{Layout, Role, Segment};
+use crate::num::Real;
+
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use lbfgs::{Lbfgs, Search};
+pub use nadam::Nadam;
+pub use rmsprop::Rmsprop;
+pub use sgd::{Momentum, MomentumForm, Sgd};
+
+/// How parameters are changed: a method, and what all methods share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimizer {
+    /// The method with its own parameters.
+    pub method: Method,
+    /// The rate before the schedule.
+    pub learning_rate: f64,
+    /// Decay of the weights: added to the gradient as `weight_decay · θ` (coupled), but for `AdamW`, where the weights are
+    /// multiplied by `1 - learning_rate · weight_decay` before the step (decoupled).
+    pub weight_decay: f64,
+    /// Whether biases and the scales and shifts of normalisations decay too.
+    pub weight_decay_biases: bool,
+}
+
+/// The method, one variant for each line of `with_rule!`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// Gradient descent, with momentum.
+    Sgd(Sgd),
+    /// Steps divided by the root of the sum of squared gradients.
+    Adagrad(Adagrad),
+    /// Steps divided by a running root mean square of gradients.
+    Rmsprop(Rmsprop),
+    /// Steps scaled by the ratio of past steps to past gradients.
+    Adadelta(Adadelta),
+    /// Running means of gradient and squared gradient, bias-corrected.
+    Adam(Adam),
+    /// Adam with decoupled weight decay.
+    AdamW(Adam),
+    /// Adam with Nesterov's look-ahead.
+    Nadam(Nadam),
+    /// Quasi-Newton over the full batch; its step is [`Search`], not [`Optimizer::step`].
+    Lbfgs(Lbfgs),
+}
+
+/// What a method carries from step to step: plain numbers, written into checkpoints in this order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State<T> {
+    /// Tensors as long as the flat parameter vector.
+    pub slots: Vec<Vec<T>>,
+    /// [`SCALARS`] numbers for each segment of the layout: steps done, and one that belongs to the method. L-BFGS has its own.
+    pub scalars: Vec<f64>,
+}
+
+/// Numbers in [`State::scalars`] for each segment.
+pub const SCALARS: usize = 2;
+
+/// Most slots that an element-wise method has.
+const SLOTS: usize = 3;
+
+/// What the loop knows of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepInfo {
+    /// The scheduled rate.
+    pub learning_rate: f64,
+    /// Epochs completed; momentum may depend on it.
+    pub epoch: u64,
+    /// Momentum (beta1) where the schedule sets it, as one-cycle does.
+    pub momentum: Option<f64>,
+}
+
+/// Which rows of a segment take part in a step.
+#[derive(Clone, Copy, Debug)]
+pub enum Rows<'a> {
+    /// The whole tensor.
+    All,
+    /// None: the tensor belongs to a task that this step does not train; its moments and its step count rest.
+    Resting,
+    /// The gradient is zero but in these rows of an embedding table, each named once.
+    Touched(&'a [u32], Sparse),
+}
+
+/// What happens to the rows of an embedding table that a batch does not touch.
+///
+/// Plain SGD and AdaGrad without decay leave such rows alone by their equations, so both forms are the same and a step costs
+/// what it touches. With momentum, running means or weight decay the equations move every row in every step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sparse {
+    /// As the equations say: equal to a dense tensor in every bit; where they move every row, a step costs the table.
+    #[default]
+    Exact,
+    /// Only touched rows step, decay and count moments (as torch's `SparseAdam`): a step costs what it touches, and rare rows keep
+    /// their momentum until they come again. The bias correction counts the steps of the table.
+    Lazy,
+}
+
+/// A step as a method sees it.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    /// This step of the tensor, from 1.
+    t: f64,
+    learning_rate: f64,
+    epoch: u64,
+    momentum: Option<f64>,
+    /// The method's own number, before this step.
+    memory: f64,
+}
+
+/// An element-wise method.
+trait Rule {
+    /// Tensors that it carries, at most [`SLOTS`].
+    fn slots(&self) -> usize;
+
+    /// Where a slot starts.
+    fn initial(&self, _slot: usize) -> f64 {
+        0.0
+    }
+
+    /// The method's own number before the first step, and after a step. It must depend on the step alone.
+    fn memory(&self, step: Option<&Step>) -> f64 {
+        step.map_or(1.0, |step| step.memory)
+    }
+
+    /// Whether an element whose gradient is zero stays where it is, with all its slots.
+    fn rests_without_gradient(&self) -> bool {
+        false
+    }
+
+    /// Takes one step; all slices are equally long, slots beyond [`Rule::slots`] are empty.
+    fn update<T: Real>(&self, step: &Step, params: &mut [T], gradient: &[T], slots: [&mut [T]; SLOTS]);
+}
+
+/// The table of element-wise methods: a new one is its file, its variant and a line here.
+macro_rules! with_rule {
+    ($method:expr, $rule:ident => $body:expr, lbfgs => $other:expr) => {
+        match $method {
+            Method::Sgd($rule) => $body,
+            Method::Adagrad($rule) => $body,
+            Method::Rmsprop($rule) => $body,
+            Method::Adadelta($rule) => $body,
+            Method::Adam($rule) | Method::AdamW($rule) => $body,
+            Method::Nadam($rule) => $body,
+            Method::Lbfgs(_) => $other,
+        }
+    };
+}
+
+impl Method {
+    /// The name that a spec gives it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Sgd(_) => "sgd",
+            Method::Adagrad(_) => "adagrad",
+            Method::Rmsprop(_) => "rmsprop",
+            Method::Adadelta(_) => "adadelta",
+            Method::Adam(_) => "adam",
+            Method::AdamW(_) => "adamw",
+            Method::Nadam(_) => "nadam",
+            Method::Lbfgs(_) => "lbfgs",
+        }
+    }
+}
+
+impl Optimizer {
+    /// A method with its rate and no decay.
+    pub fn new(method: Method, learning_rate: f64) -> Optimizer {
+        Optimizer { method, learning_rate, weight_decay: 0.0, weight_decay_biases: false }
+    }
+
+    /// The same optimizer, made ready for a schedule that sets the momentum in every step: plain SGD gets a momentum buffer.
+    pub fn with_cycled_momentum(mut self) -> Optimizer {
+        if let Method::Sgd(sgd) = &mut self.method {
+            sgd.momentum = Momentum::Scheduled;
+        }
+        self
+    }
+
+    /// The state before the first step.
+    pub fn state<T: Real>(&self, layout: &Layout) -> State<T> {
+        with_rule!(&self.method, rule => State {
+            slots: (0..rule.slots()).map(|slot| vec![T::from_f64(rule.initial(slot)); layout.len()]).collect(),
+            scalars: layout.segments().iter().flat_map(|_| [0.0, rule.memory(None)]).collect(),
+        }, lbfgs => lbfgs::state(&self.method, layout))
+    }
+
+    /// Whether a tensor of this role decays.
+    pub fn decays(&self, role: Role) -> bool {
+        self.weight_decay != 0.0
+            && match role {
+                Role::Weight | Role::Embedding => true,
+                Role::Bias | Role::NormScale | Role::NormShift => self.weight_decay_biases,
+                Role::RunningMean | Role::RunningVariance => false,
+            }
+    }
+
+    /// Takes one step. `rows` says for each segment (by its index in the layout) which rows take part. The gradient may come back changed by
+    /// coupled decay. L-BFGS does nothing here: see [`Search`].
+    ///
+    /// # Panics
+    /// Where slices are not as long as the layout says, or the state is another method's.
+    pub fn step<'a, T: Real>(
+        &self,
+        layout: &Layout,
+        info: StepInfo,
+        params: &mut [T],
+        gradient: &mut [T],
+        rows: &dyn Fn(usize) -> Rows<'a>,
+        state: &mut State<T>,
+    ) {
+        with_rule!(&self.method, rule => {
+            for (index, segment) in layout.segments().iter().enumerate() {
+                self.step_segment(rule, info, (index, segment), rows(index), params, gradient, state);
+            }
+        }, lbfgs => ());
+    }
+
+    fn step_segment<T: Real>(
+        &self,
+        rule: &impl Rule,
+        info: StepInfo,
+        (index, segment): (usize, &Segment),
+        rows: Rows<'_>,
+        params: &mut [T],
+        gradient: &mut [T],
+        state: &mut State<T>,
+    ) {
+        let decays = self.decays(segment.role);
+        let touched = match rows {
+            Rows::Resting => return,
+            Rows::All => None,
+            Rows::Touched(touched, Sparse::Lazy) => Some(touched),
+            Rows::Touched(touched, Sparse::Exact) => (rule.rests_without_gradient() && !decays).then_some(touched),
+        };
+        let [t, memory] = &mut state.scalars[index * SCALARS..][..SCALARS] else { return };
+        *t += 1.0;
+        let step = Step {
+            t: *t,
+            learning_rate: info.learning_rate,
+            epoch: info.epoch,
+            momentum: info.momentum,
+            memory: *memory,
+        };
+        *memory = rule.memory(Some(&step));
+        let slots = &mut state.slots;
+        match touched {
+            None => self.step_range(rule, &step, decays, segment.range(), params, gradient, slots),
+            Some(touched) => {
+                let width = segment.shape.get(1).copied().unwrap_or(1);
+                for &row in touched {
+                    let start = segment.offset + row as usize * width;
+                    self.step_range(rule, &step, decays, start..start + width, params, gradient, slots);
+                }
+            }
+        }
+    }
+
+    fn step_range<T: Real>(
+        &self,
+        rule: &impl Rule,
+        step: &Step,
+        decays: bool,
+        range: Range<usize>,
+        params: &mut [T],
+        gradient: &mut [T],
+        slots: &mut [Vec<T>],
+    ) {
+        let params = &mut params[range.clone()];
+        let gradient = &mut gradient[range.clone()];
+        if decays && matches!(self.method, Method::AdamW(_)) {
+            let keep = T::from_f64(1.0 - step.learning_rate * self.weight_decay);
+            params.iter_mut().for_each(|p| *p *= keep);
+        } else if decays {
+            let decay = T::from_f64(self.weight_decay);
+            gradient.iter_mut().zip(&*params).for_each(|(g, &p)| *g += decay * p);
+        }
+        let mut parts: [&mut [T]; SLOTS] = [&mut [], &mut [], &mut []];
+        for (part, slot) in parts.iter_mut().zip(slots) {
+            *part = &mut slot[range.clone()];
+        }
+        rule.update(step, params, gradient, parts);
+    }
+}
