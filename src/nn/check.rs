@@ -118,7 +118,7 @@ pub fn check(
         &mut space,
         &mut analytic,
     );
-    let objective = found.data_loss(network.architecture()) + found.penalty;
+    let objective = found.total();
     let touched: Vec<Vec<u32>> =
         (0..network.architecture().tables.len()).map(|table| space.touched(table).to_vec()).collect();
 
@@ -129,7 +129,7 @@ pub fn check(
         let found = network.objective(point, &mut moved, batch, options.noise, &none, &mut space);
         sides.clear();
         sides_of(network, batch, &space, sides);
-        found.data_loss(network.architecture()) + found.penalty
+        found.total()
     };
     let mut tensors = Vec::new();
     for (index, segment) in network.layout().segments().iter().enumerate() {

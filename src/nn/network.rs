@@ -38,19 +38,19 @@ pub(super) struct HeadLayers {
     pub output: Dense,
 }
 
-/// What a pass over one batch found.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a pass over one batch found. Each task's own numbers are in [`Workspace::tasks`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BatchLoss {
-    /// One entry for each head.
-    pub tasks: Vec<TaskLoss>,
+    /// The sum of the tasks' mean losses, each times its weight, without penalties.
+    pub data: f64,
     /// Penalties of weights and activations; 0 in inference.
     pub penalty: f64,
 }
 
 impl BatchLoss {
-    /// The sum of the tasks' mean losses, each times its weight, without penalties.
-    pub fn data_loss(&self, architecture: &Architecture) -> f64 {
-        self.tasks.iter().zip(&architecture.heads).map(|(task, head)| head.weight * task.mean()).sum()
+    /// What a training step descends: data loss and penalties.
+    pub fn total(&self) -> f64 {
+        self.data + self.penalty
     }
 }
 
@@ -242,13 +242,13 @@ impl Network {
         self.clear_embeddings(space, gradient);
         self.forward(parameters, batch, Mode::Train(noise, buffers), space);
         let mut penalty = self.activity_penalty(batch.rows, space);
-        let tasks = self.losses(batch, active, space, true);
+        let data = self.losses(batch, active, space, true);
         self.backward(parameters, batch, active, space, gradient);
         if penalties.l1 != 0.0 || penalties.l2 != 0.0 {
             penalty += penalties.value(&self.layout, parameters);
             penalties.add_gradient(&self.layout, parameters, gradient);
         }
-        BatchLoss { tasks, penalty }
+        BatchLoss { data, penalty }
     }
 
     /// The objective of [`Network::gradient`] without its slope: what the gradient check differentiates.
@@ -263,8 +263,8 @@ impl Network {
     ) -> BatchLoss {
         self.forward(parameters, batch, Mode::Train(noise, buffers), space);
         let penalty = self.activity_penalty(batch.rows, space) + penalties.value(&self.layout, parameters);
-        let tasks = self.losses(batch, None, space, false);
-        BatchLoss { tasks, penalty }
+        let data = self.losses(batch, None, space, false);
+        BatchLoss { data, penalty }
     }
 
     /// Computes the raw outputs of a batch in inference mode; they are in [`Workspace::outputs`].
@@ -281,7 +281,7 @@ impl Network {
         space: &mut Workspace<T>,
     ) -> BatchLoss {
         self.infer(parameters, buffers, batch, space);
-        BatchLoss { tasks: self.losses(batch, None, space, false), penalty: 0.0 }
+        BatchLoss { data: self.losses(batch, None, space, false), penalty: 0.0 }
     }
 
     fn clear_embeddings<T: Real>(&self, space: &mut Workspace<T>, gradient: &mut [T]) {
@@ -383,10 +383,11 @@ impl Network {
         active: Option<usize>,
         space: &mut Workspace<T>,
         slopes: bool,
-    ) -> Vec<TaskLoss> {
-        let mut tasks = std::mem::take(&mut space.tasks);
+    ) -> f64 {
+        let Workspace { tasks, heads, .. } = space;
         tasks.clear();
-        for (index, (head, space)) in self.architecture.heads.iter().zip(&mut space.heads).enumerate() {
+        let mut data = 0.0;
+        for (index, (head, space)) in self.architecture.heads.iter().zip(heads).enumerate() {
             let output = &mut space.output;
             let size = batch.rows * head.outputs;
             if active.is_some_and(|active| active != index) || index >= batch.targets.len() {
@@ -408,10 +409,10 @@ impl Network {
                 let factor = if task.weight_sum > 0.0 { T::from_f64(head.weight / task.weight_sum) } else { T::ZERO };
                 output.d[..size].iter_mut().for_each(|d| *d *= factor);
             }
+            data += head.weight * task.mean();
             tasks.push(task);
         }
-        space.tasks = tasks;
-        space.tasks.clone()
+        data
     }
 
     fn backward<T: Real>(

@@ -50,6 +50,11 @@ impl<T: Real> Workspace<T> {
         &self.heads[head].output.z[..self.rows * network.heads[head].output.units]
     }
 
+    /// Loss and accuracy of each task in the last pass; zeros for tasks that took no part.
+    pub fn tasks(&self) -> &[TaskLoss] {
+        &self.tasks
+    }
+
     /// The rows of a table that the last gradient wrote; all others are 0.
     pub fn touched(&self, table: usize) -> &[u32] {
         self.touched[table].rows()
