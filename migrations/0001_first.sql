@@ -111,6 +111,24 @@ CREATE INDEX job_dataset_seq ON job (dataset, seq);
 CREATE INDEX job_name ON job (name, seq) WHERE name IS NOT NULL;
 CREATE INDEX job_parent ON job (parent_job, seq) WHERE parent_job IS NOT NULL;
 
+-- How many jobs wait at each priority, kept by the triggers below: places in a long queue are told without walking it.
+CREATE TABLE queue_size (
+    priority INTEGER NOT NULL PRIMARY KEY,    -- the priority
+    jobs     INTEGER NOT NULL CHECK (jobs >= 0) -- number of queued jobs
+) STRICT;
+CREATE TRIGGER job_enters AFTER INSERT ON job WHEN NEW.status = 'queued' BEGIN
+    INSERT INTO queue_size (priority, jobs) VALUES (NEW.priority, 1) ON CONFLICT DO UPDATE SET jobs = jobs + 1;
+END;
+CREATE TRIGGER job_moves AFTER UPDATE OF status, priority ON job
+WHEN (OLD.status = 'queued') <> (NEW.status = 'queued') OR (NEW.status = 'queued' AND OLD.priority <> NEW.priority) BEGIN
+    UPDATE queue_size SET jobs = jobs - 1 WHERE OLD.status = 'queued' AND priority = OLD.priority;
+    INSERT INTO queue_size (priority, jobs) SELECT NEW.priority, 1 WHERE NEW.status = 'queued'
+        ON CONFLICT DO UPDATE SET jobs = jobs + 1;
+END;
+CREATE TRIGGER job_leaves AFTER DELETE ON job WHEN OLD.status = 'queued' BEGIN
+    UPDATE queue_size SET jobs = jobs - 1 WHERE priority = OLD.priority;
+END;
+
 -- Datasets that a job needs while it is unfinished: its own and those of validation.
 CREATE TABLE job_dataset (
     job     INTEGER NOT NULL REFERENCES job (seq) ON DELETE CASCADE, -- the job

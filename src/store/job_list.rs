@@ -176,10 +176,10 @@ impl Store {
             if documents {
                 job::add_documents(&mut connection, row, &mut job).await?;
             }
-            jobs.push(job);
+            jobs.push((row.try_get("seq")?, job));
         }
-        add_positions(&mut connection, &mut jobs).await?;
-        Ok(JobPage { jobs, next })
+        job::add_places(&mut connection, &mut jobs).await?;
+        Ok(JobPage { jobs: jobs.into_iter().map(|(_, job)| job).collect(), next })
     }
 
     /// Counts the jobs that a filter leaves.
@@ -308,21 +308,5 @@ fn push_after(query: &mut QueryBuilder<Sqlite>, sort: &JobSort, after: &str) -> 
     query.push(" OR (sorted = ");
     bind(query);
     query.push(" AND seq < ").push_bind(seq).push("))");
-    Ok(())
-}
-
-/// Adds the places in the queue by one walk over it.
-async fn add_positions(connection: &mut SqliteConnection, jobs: &mut [Job]) -> Result<(), StoreError> {
-    if jobs.iter().all(|job| job.status != Status::Queued) {
-        return Ok(());
-    }
-    let order: Vec<String> =
-        sqlx::query_scalar("SELECT id FROM job WHERE status = 'queued' ORDER BY priority DESC, seq")
-            .fetch_all(connection)
-            .await?;
-    let places: std::collections::HashMap<&str, u64> = order.iter().map(String::as_str).zip(0..).collect();
-    for job in jobs.iter_mut().filter(|job| job.status == Status::Queued) {
-        job.queue_position = places.get(job.id.to_string().as_str()).copied();
-    }
     Ok(())
 }

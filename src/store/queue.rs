@@ -274,11 +274,9 @@ async fn note(
 
 async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     if let Some(limit) = new.queue_limit {
-        let queued: i64 = sqlx::query_scalar("SELECT count(*) FROM job WHERE status = 'queued'")
-            .fetch_one(&mut tx.connection)
-            .await?;
-        if queued as u64 >= limit {
-            return Err(StoreError::QueueFull { queued: queued as u64, limit });
+        let queued = job::ends_at(&mut tx.connection, i32::MIN).await?;
+        if queued >= limit {
+            return Err(StoreError::QueueFull { queued, limit });
         }
     }
     let id = JobId::new();
@@ -326,7 +324,9 @@ async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     if let Some(key) = &new.idempotency {
         idempotency::made(tx, key, &id.to_string()).await?;
     }
-    job::read(&mut tx.connection, id).await
+    let (_, mut job) = job::read_placeless(&mut tx.connection, id).await?;
+    job.queue_position = Some(job::ends_at(&mut tx.connection, job.priority).await?.saturating_sub(1));
+    Ok(job)
 }
 
 async fn claim(tx: &mut Tx, worker: String, free_bytes: Option<u64>) -> Result<Option<(Lease, Job)>, StoreError> {

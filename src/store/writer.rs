@@ -187,7 +187,13 @@ impl Writer {
 
 async fn run(mut tx: Tx, mut receiver: mpsc::UnboundedReceiver<Box<dyn Command>>, changes: Arc<Changes>) {
     let mut group = Vec::with_capacity(GROUP);
-    while receiver.recv_many(&mut group, GROUP).await > 0 {
+    loop {
+        while tx.freed && receiver.is_empty() && !receiver.is_closed() {
+            give_back(&mut tx).await;
+        }
+        if receiver.recv_many(&mut group, GROUP).await == 0 {
+            break;
+        }
         let committed = commit(&mut tx, &mut group).await;
         if committed.is_ok() {
             changes.wake(&tx.changed, tx.queue_changed);
@@ -242,7 +248,7 @@ async fn run_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), St
     Ok(())
 }
 
-/// Does what waits until nobody waits: removes files without a row and gives pages back.
+/// Removes files that lost their row.
 async fn tidy(tx: &mut Tx) {
     for sha256 in std::mem::take(&mut tx.unnamed) {
         let named = sqlx::query("SELECT 1 FROM file WHERE sha256 = ?").bind(&sha256).fetch_optional(&mut tx.connection);
@@ -256,9 +262,20 @@ async fn tidy(tx: &mut Tx) {
             Err(error) => tracing::warn!(%error, sha256, "a file without a row stays until the next start"),
         }
     }
-    if std::mem::take(&mut tx.freed) {
-        let vacuum = sqlx::query("PRAGMA incremental_vacuum").fetch_all(&mut tx.connection).await;
-        if let Err(error) = vacuum {
+}
+
+/// Gives some free pages back to the file system: a bite at a time, while nobody waits.
+async fn give_back(tx: &mut Tx) {
+    const PAGES: i64 = 512;
+    let bite = async {
+        sqlx::query("PRAGMA incremental_vacuum(512)").fetch_all(&mut tx.connection).await?;
+        sqlx::query_scalar::<_, i64>("PRAGMA freelist_count").fetch_one(&mut tx.connection).await
+    };
+    match bite.await {
+        // A small rest is kept: the next writes take it.
+        Ok(left) => tx.freed = left > PAGES,
+        Err(error) => {
+            tx.freed = false;
             tracing::warn!(%error, "free pages stay in the database file");
         }
     }
