@@ -1,10 +1,13 @@
 //! Nonlinearities of hidden layers: value and derivative side by side. To add one: a variant, a line in [`Activation::ALL`], an arm in
 //! each `match` here. Softmax and its kin belong to a head's loss, not here.
 
+use serde::{Deserialize, Serialize};
+
 use crate::num::Real;
 
 /// A nonlinearity, applied to each pre-activation z; its output is a.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// z.
     Identity,

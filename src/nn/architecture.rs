@@ -1,10 +1,12 @@
 //! The structure of a network: inputs, shared hidden layers, heads. Plain values that `spec` makes and `Network` believes.
 
+use serde::{Deserialize, Serialize};
+
 use super::activation::Activation;
 use super::init::WeightInit;
 
 /// A feed-forward network: dense features and embedded tokens, joined, through shared hidden layers into one head for each task.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
     /// Width of the dense input.
     pub features: usize,
@@ -25,7 +27,7 @@ pub struct Architecture {
 }
 
 /// A table of word or category vectors, `[rows, dim]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingTable {
     /// Its name: the tensor is `embedding.NAME.weight`.
     pub name: String,
@@ -38,7 +40,7 @@ pub struct EmbeddingTable {
 }
 
 /// An input made of tokens that look into a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenInput {
     /// Index into [`Architecture::tables`].
     pub table: usize,
@@ -47,7 +49,8 @@ pub struct TokenInput {
 }
 
 /// How the vectors of one input become a part of the joined input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// One token, one vector: `dim` wide.
     Single,
@@ -63,7 +66,7 @@ pub enum Pooling {
 }
 
 /// A dense layer: product, bias, normalisation, activation, dropout, in this order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HiddenLayer {
     /// Outputs.
     pub units: usize,
@@ -80,7 +83,8 @@ pub struct HiddenLayer {
 }
 
 /// Normalisation of a layer's pre-activations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Normalization {
     /// None.
     #[default]
@@ -92,7 +96,7 @@ pub enum Normalization {
 }
 
 /// A task's own layers, output and loss.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
     /// The task's name: the tensors are `head.NAME.weight`, ….
     pub name: String,
@@ -113,7 +117,8 @@ pub struct Head {
 }
 
 /// Output and loss as one idea; means are over the labelled rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Loss {
     /// Softmax and cross-entropy over the outputs.
     CrossEntropy {
@@ -142,7 +147,8 @@ pub enum Loss {
 }
 
 /// A penalty on the activity of hidden units.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sparsity {
     /// `weight` times the mean absolute activation.
     L1 {

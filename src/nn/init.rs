@@ -1,12 +1,14 @@
 //! How weights start. Every rule of the notes and of the libraries that recipes come from; which one a layer gets is decided by `spec`.
 
+use serde::{Deserialize, Serialize};
+
 use rand::rngs::ChaCha8Rng;
 
 use crate::num::Real;
 use crate::num::random::{below, normal, uniform};
 
 /// Distribution of a tensor's first values, and a factor on it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeightInit {
     /// The distribution.
     pub kind: InitKind,
@@ -15,7 +17,8 @@ pub struct WeightInit {
 }
 
 /// A distribution of first values. fan_in and fan_out are the tensor's columns and rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InitKind {
     /// U(±√(6 / (fan_in + fan_out))).
     GlorotUniform,
