@@ -15,7 +15,7 @@ pub enum Cell<'a> {
     Bool(bool),
     /// A string that says it is one (JSON): never taken for a number.
     Text(&'a str),
-    /// Characters of unknown meaning (CSV): a number where a number is expected, missing where they are a missing marker.
+    /// Characters of unknown meaning (CSV): a number where a number is expected. Missing markers are no longer among them.
     Raw(&'a str),
     /// Milliseconds since 1970-01-01T00:00:00Z.
     Datetime(i64),

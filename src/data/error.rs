@@ -112,10 +112,3 @@ fn join<T: fmt::Display>(faults: &[T]) -> String {
     }
     text
 }
-
-impl DataError {
-    /// One fault of a plan, about `column`.
-    pub(crate) fn plan(column: &str, detail: impl Into<String>) -> DataError {
-        DataError::Plan(vec![PlanFault { column: Some(column.to_owned()), detail: detail.into() }])
-    }
-}

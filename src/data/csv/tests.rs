@@ -245,3 +245,21 @@ fn an_index_without_a_name_is_an_identifier_and_a_trailing_delimiter_no_column()
     assert_eq!(names(&table), ["column_1", "x", "y"]);
     assert_eq!(kinds(&table), ["identifier", "numeric", "categorical"]);
 }
+
+#[test]
+fn a_stream_gives_rows_in_chunks_and_goes_on_after_a_bad_one() {
+    let text = b"b;a\r\n1,5;x\r\n?;\r\n1;2;3\r\n2,5; y \r\n";
+    let options = ParseOptions::parse([("decimal", ",")]).unwrap();
+    let mut stream = RowStream::open(&text[..], &options).unwrap();
+    assert_eq!(stream.names(), ["b", "a"]);
+    let rows = stream.next_rows(3).unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!((rows[0].line, rows[0].cell(0), rows[0].cell(1)), (2, Cell::Number(1.5), Cell::Raw("x")));
+    assert_eq!((rows[1].cell(0), rows[1].cell(1)), (Cell::Missing, Cell::Missing));
+    let fault = rows[2].fault.as_ref().unwrap();
+    assert_eq!((fault.line, fault.code, rows[2].cell(0)), (Some(4), "ragged_row", Cell::Missing));
+    let rows = stream.next_rows(3).unwrap();
+    assert_eq!((rows.len(), rows[0].cell(1), rows[0].text(1)), (1, Cell::Raw("y"), " y "));
+    assert!(rows[0].fault.is_none());
+    assert!(stream.next_rows(3).unwrap().is_empty());
+}
