@@ -106,6 +106,11 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       await page.locator(".log li").first().waitFor();
       await accessible(page, "a finished job");
 
+      await page.getByText("Predict", { exact: true }).first().click();
+      await page.locator(".predict .task b").waitFor();
+      await page.getByText("the data say setosa").waitFor();
+      await accessible(page, "a prediction");
+
       // Test rows were asked for, so they can be asked about; the other scale and the steps draw as well.
       await page.locator(".evaluation").getByRole("radio", { name: "test" }).check();
       await page.locator(".confusion .hit").first().waitFor();

@@ -59,6 +59,7 @@ export interface Job {
   parameters: number | null;
   memory_bytes: number | null;
   parent?: { job: string; relation: string } | null;
+  warnings?: Fault[];
   request?: JsonObject;
   spec?: JsonObject;
 }
@@ -70,7 +71,7 @@ export interface Metrics {
   complete: boolean;
   has_more?: boolean;
   downsampled?: boolean;
-  nonfinite?: unknown;
+  nonfinite?: { name: string; index: number; value: string }[];
 }
 
 export interface JobEvent {

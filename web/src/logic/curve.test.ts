@@ -54,7 +54,7 @@ describe("a curve that arrives in pieces", () => {
     curve.append(
       answer(
         { epoch: [0, 1, 2], loss: [1, null, 0.5], train_eval_loss: [1, null, 0.4] },
-        { nonfinite: { loss: [{ index: 1, value: "NaN" }] } },
+        { nonfinite: [{ name: "loss", index: 1, value: "nan" }] },
       ),
     );
     expect(curve.columns.get("loss")).toEqual([1, null, 0.5]);

@@ -67,23 +67,7 @@ export class Curve {
 
 /** Which values of an answer were not finite, as "name index". */
 function nonfinite(answer: Metrics): Set<string> {
-  const places = new Set<string>();
-  const listed = answer.nonfinite;
-  if (Array.isArray(listed)) {
-    for (const entry of listed) {
-      const { name, column, index } = entry as { name?: string; column?: string; index?: number };
-      places.add(`${name ?? column} ${index}`);
-    }
-  } else if (listed && typeof listed === "object") {
-    for (const [name, at] of Object.entries(listed)) {
-      const indices = Array.isArray(at) ? at : Object.keys(at as object);
-      for (const entry of indices) {
-        const index = typeof entry === "object" && entry !== null ? (entry as { index?: number }).index : entry;
-        places.add(`${name} ${index}`);
-      }
-    }
-  }
-  return places;
+  return new Set(answer.nonfinite?.map(({ name, index }) => `${name} ${index}`));
 }
 
 export interface Group {

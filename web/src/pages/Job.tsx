@@ -7,7 +7,7 @@ import type { Job, JsonObject } from "../api/types";
 import { useLive, useNow } from "../live";
 import { ago, bytes, compact, count, duration, number, words } from "../logic/format";
 import { title } from "../parts/Header";
-import { Opening, Problem, ProblemText } from "../parts/Problem";
+import { Opening, Problem, ProblemText, Warnings } from "../parts/Problem";
 import { FINISHED, Status } from "../parts/Status";
 import { JobActions } from "./job/Actions";
 import { Checkpoints } from "./job/Checkpoints";
@@ -15,6 +15,7 @@ import { Curves } from "./job/Curves";
 import { EvaluationPanel } from "./job/Evaluation";
 import { Events } from "./job/Events";
 import { GradientCheck } from "./job/GradientCheck";
+import { Predict } from "./job/Predict";
 
 export function JobPage() {
   const { params } = useRoute();
@@ -71,6 +72,12 @@ function OneJob({ id }: { id: string }) {
           <ProblemText problem={job.error} />
         </div>
       ) : null}
+      {job.warnings?.length ? (
+        <div class="problem">
+          <strong>What the server noticed</strong>
+          <Warnings warnings={job.warnings} />
+        </div>
+      ) : null}
       <Facts job={job} />
       <div class="columns">
         <Curves id={job.id} name={name} best={job.best} finished={finished} />
@@ -83,10 +90,21 @@ function OneJob({ id }: { id: string }) {
           <Checkpoints id={job.id} name={name} epoch={job.progress?.epoch ?? 0} finished={finished} />
         </div>
       </div>
+      {job.best && finished ? <Predict id={job.id} dataset={job.dataset.id} targets={targets(job.spec)} /> : null}
       <Spec title="Spec, every default filled in" value={job.spec} />
       <Spec title="Request, as it was sent" value={job.request} />
     </>
   );
+}
+
+/** The columns that a spec predicts. */
+function targets(spec: JsonObject | undefined): string[] {
+  const listed = spec?.targets ?? spec?.target;
+  const all = Array.isArray(listed) ? listed : [listed];
+  return all.flatMap((one) => {
+    if (typeof one === "string") return [one];
+    return one && typeof one === "object" && !Array.isArray(one) && typeof one.column === "string" ? [one.column] : [];
+  });
 }
 
 function Facts({ job }: { job: Job }) {

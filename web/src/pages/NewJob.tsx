@@ -9,9 +9,8 @@ import { useLive } from "../live";
 import { bytes, count, number } from "../logic/format";
 import { body, curl, type Form } from "../logic/spec";
 import { title } from "../parts/Header";
-import { Problem } from "../parts/Problem";
+import { Problem, Warnings } from "../parts/Problem";
 
-const OPTIMIZERS = ["sgd", "adagrad", "adam"];
 const PAUSE_MS = 350;
 
 interface Preview {
@@ -20,9 +19,12 @@ interface Preview {
   parameters?: number;
   steps?: number;
   steps_per_epoch?: number;
+  training_rows?: number;
+  /** Whether the counts are exact, or an upper bound. */
+  exact?: boolean;
   memory_bytes?: number;
   schedule?: { step?: number[]; learning_rate?: number[] };
-  warnings?: (JsonObject | string)[];
+  warnings?: Fault[];
 }
 
 export function NewJobPage() {
@@ -40,7 +42,7 @@ export function NewJobPage() {
   });
   const [datasets, setDatasets] = useState<Dataset[] | null>(null);
   const [chosen, setChosen] = useState<Dataset | null>(null);
-  const [optimizers, setOptimizers] = useState<string[]>(OPTIMIZERS);
+  const [optimizers, setOptimizers] = useState<string[]>([]);
   const [preview, setPreview] = useState<Preview | null>(null);
   const [faults, setFaults] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
@@ -51,8 +53,8 @@ export function NewJobPage() {
     const found = await list<Dataset>("/v1/datasets", 500, signal);
     setDatasets(found);
     setForm((now) => (now.dataset ? now : { ...now, dataset: found[0]?.name ?? found[0]?.id ?? "" }));
-    const names = optimizerNames(await get<JsonObject>("/v1/capabilities", signal));
-    if (names.length > 0) setOptimizers(names);
+    const { optimizers: known } = await get<{ optimizers?: { type: string }[] }>("/v1/capabilities", signal);
+    setOptimizers(known?.map((one) => one.type) ?? []);
     return false;
   }, []);
 
@@ -272,20 +274,6 @@ function guess(dataset: Dataset): string {
   return (usable.find((column) => /^(target|label|class|y)$/i.test(column.name)) ?? last)?.name ?? "";
 }
 
-/** The names under `optimizers`, whether the server lists them as objects or as a map. */
-function optimizerNames(capabilities: JsonObject): string[] {
-  const listed: Json | undefined = capabilities.optimizers;
-  if (Array.isArray(listed)) {
-    return listed
-      .map((one) =>
-        typeof one === "string" ? one : one && typeof one === "object" && !Array.isArray(one) ? one : null,
-      )
-      .map((one) => (typeof one === "string" ? one : String(one?.type ?? one?.name ?? "")))
-      .filter(Boolean);
-  }
-  return listed && typeof listed === "object" ? Object.keys(listed) : [];
-}
-
 function PreviewText({ preview }: { preview: Preview }) {
   const rates = preview.schedule?.learning_rate ?? [];
   return (
@@ -293,26 +281,26 @@ function PreviewText({ preview }: { preview: Preview }) {
       {preview.warnings?.length ? (
         <div class="problem">
           <strong>Warnings</strong>
-          <ul>
-            {preview.warnings.map((warning) => {
-              const said = typeof warning === "string" ? { detail: warning } : (warning as Partial<Fault>);
-              return (
-                <li key={`${said.pointer} ${said.detail}`}>
-                  {said.pointer ? <code>{said.pointer}</code> : null} {said.detail}
-                </li>
-              );
-            })}
-          </ul>
+          <Warnings warnings={preview.warnings} />
         </div>
       ) : null}
       <dl class="values">
         <div>
-          <dt>parameters</dt>
+          <dt>parameters{preview.exact === false ? ", at most" : ""}</dt>
           <dd>{count(preview.parameters)}</dd>
         </div>
         <div>
+          <dt>training rows</dt>
+          <dd>{count(preview.training_rows)}</dd>
+        </div>
+        <div>
           <dt>steps</dt>
-          <dd>{count(preview.steps)}</dd>
+          <dd>
+            {count(preview.steps)}
+            {preview.steps_per_epoch ? (
+              <span class="small muted"> {count(preview.steps_per_epoch)} an epoch</span>
+            ) : null}
+          </dd>
         </div>
         <div>
           <dt>memory</dt>

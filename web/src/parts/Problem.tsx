@@ -1,7 +1,7 @@
 // An error as the server explains it: the sentence, then each fault with its place.
 
 import { ApiError } from "../api/client";
-import type { Problem as Document } from "../api/types";
+import type { Problem as Document, Fault } from "../api/types";
 
 export function Problem({ error, title }: { error: Error | null; title?: string }) {
   if (!error) return null;
@@ -45,5 +45,18 @@ export function ProblemText({ problem, detail }: { problem: Document; detail?: s
       ) : null}
       {problem.request_id ? <p class="small muted">request {problem.request_id}</p> : null}
     </>
+  );
+}
+
+/** What works but perhaps not as one expects. */
+export function Warnings({ warnings }: { warnings: Fault[] }) {
+  return (
+    <ul>
+      {warnings.map((warning) => (
+        <li key={`${warning.pointer} ${warning.detail}`}>
+          {warning.pointer ? <code>{warning.pointer}</code> : null} {warning.detail}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -14,13 +14,9 @@ interface Checkpoint {
   epoch: number;
   step: number;
   created_at: string;
-  bytes?: number;
-  is_best?: boolean;
-  is_last?: boolean;
-  best?: boolean;
-  last?: boolean;
-  kind?: string;
-  kinds?: string[];
+  bytes: number;
+  best: boolean;
+  last: boolean;
 }
 
 interface Props {
@@ -96,10 +92,5 @@ export function Checkpoints({ id, name, epoch, finished }: Props) {
 }
 
 function role(one: Checkpoint): string {
-  const roles = one.kinds ?? [
-    ...(one.is_best || one.best ? ["best"] : []),
-    ...(one.is_last || one.last ? ["last"] : []),
-    ...(one.kind ? [one.kind] : []),
-  ];
-  return [...new Set(roles)].join(", ") || "–";
+  return [one.best && "best", one.last && "last"].filter(Boolean).join(", ") || "–";
 }

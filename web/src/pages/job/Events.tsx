@@ -6,6 +6,8 @@ import type { JobEvent } from "../../api/types";
 import { clock } from "../../logic/format";
 import { EventParser } from "../../logic/sse";
 
+/** An epoch's event says no more than the curve does. */
+const WANTED = ["status", "checkpoint", "check", "finding", "log"].map((type) => `type=${type}`).join("&");
 /** Events kept in the page; older ones stay with the server. */
 const KEPT = 500;
 
@@ -50,7 +52,7 @@ export function Events({ id, finished, onNews }: Props) {
     const follow = async (signal: AbortSignal): Promise<boolean> => {
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (seen.current) headers["Last-Event-ID"] = seen.current;
-      const response = await request(`/v1/jobs/${id}/events`, { headers, signal });
+      const response = await request(`/v1/jobs/${id}/events?${WANTED}`, { headers, signal });
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
       while (reader) {
@@ -66,8 +68,7 @@ export function Events({ id, finished, onNews }: Props) {
           }
           if (message.id) seen.current = message.id;
           const event = read(message.data);
-          if (!event) continue;
-          if (event.type !== "epoch") fresh.push(event);
+          if (event) fresh.push(event);
         }
         take(fresh);
       }
