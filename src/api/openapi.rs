@@ -1,16 +1,19 @@
 //! The OpenAPI document: its head, what all operations share, and the page that shows it.
 
+mod schemas;
+
 use axum::Router;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use serde_json::Value;
-use utoipa::ToSchema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder,
+};
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
-use super::datasets::DatasetBody;
+pub(super) use schemas::{DatasetPage, JobPatch, JobSpec, SamplePage};
+
 use super::{App, StartError};
 
 /// The document without its paths.
@@ -37,9 +40,49 @@ pub(super) fn head() -> OpenApi {
         .build()
 }
 
-/// Adds what every operation has in common.
+/// Adds what every operation has in common: an id, and the shape of all its errors.
 pub(super) fn finish(document: &mut OpenApi) {
-    let _ = document;
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+        ];
+        for (verb, operation) in operations.into_iter().filter_map(|(verb, slot)| Some((verb, slot.as_mut()?))) {
+            operation.operation_id = Some(operation_id(verb, path));
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry("default".to_owned())
+                .or_insert_with(|| problem("Any other error: a problem document").into());
+            if operation.security.is_none() {
+                responses.entry("401".to_owned()).or_insert_with(|| problem("The key is missing or wrong").into());
+            }
+        }
+    }
+}
+
+fn problem(description: &str) -> utoipa::openapi::Response {
+    let schema = Ref::from_schema_name("Problem");
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", ContentBuilder::new().schema(Some(schema)).build())
+        .build()
+}
+
+/// `get /v1/jobs/{job}/loss.svg` is `get_jobs_loss_svg`, `get /v1/jobs/{job}` is `get_jobs_by_job`.
+fn operation_id(verb: &str, path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != "v1").collect();
+    let mut id = verb.to_owned();
+    for (at, part) in parts.iter().enumerate() {
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(parameter) if at + 1 == parts.len() => id.push_str(&format!("_by_{parameter}")),
+            Some(_) => {}
+            None => id.push_str(&format!("_{}", part.replace(|c: char| !c.is_ascii_alphanumeric(), "_"))),
+        }
+    }
+    id
 }
 
 /// `/openapi.json` and `/docs`.
@@ -50,139 +93,4 @@ pub(super) fn routes(document: OpenApi) -> Result<Router<App>, StartError> {
     let serve = async move || ([(CONTENT_TYPE, json.clone())], text.clone()).into_response();
     let page = SwaggerUi::new("/docs").config(Config::new([Url::new("trainyard", "/openapi.json")]));
     Ok(Router::new().route("/openapi.json", get(serve)).merge(page))
-}
-
-/// A page of datasets.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes the JSON of a list")]
-pub(super) struct DatasetPage {
-    /// The datasets, newest first, without `columns`.
-    data: Vec<DatasetBody>,
-    /// Whether there are more.
-    has_more: bool,
-    /// Goes into `?after=` for the next page.
-    next_cursor: Option<String>,
-}
-
-/// A job spec. Every field but `dataset` and `target` (or `targets`) has a default that trains well;
-/// `GET /v1/capabilities` lists all choices with parameters, defaults and ranges.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes the JSON that `spec` reads")]
-pub(super) struct JobSpec {
-    /// Id, name, `sha256:…` or `sample:iris`.
-    #[schema(example = "iris")]
-    dataset: String,
-    /// A column, or a list of columns; either this or `targets`.
-    #[schema(value_type = Option<Object>, example = "species")]
-    target: Option<Value>,
-    /// Several targets over a shared trunk.
-    #[schema(value_type = Option<Vec<Object>>)]
-    targets: Option<Value>,
-    /// A label for people.
-    name: Option<String>,
-    /// The client's labels.
-    tags: Option<std::collections::BTreeMap<String, String>>,
-    /// Which columns go in, and how.
-    #[schema(value_type = Option<Object>)]
-    inputs: Option<Value>,
-    /// How rows are divided; `false` trains on all.
-    #[schema(value_type = Option<Object>, example = json!({"validation": 0.2, "method": "stratified"}))]
-    split: Option<Value>,
-    /// Units of each hidden layer, or objects.
-    #[schema(value_type = Option<Vec<Object>>, example = json!([64, {"units": 32, "dropout": 0.2}]))]
-    hidden_layers: Option<Value>,
-    /// Activation of the hidden layers.
-    #[schema(value_type = Option<Object>, example = "relu")]
-    activation: Option<Value>,
-    /// Share of the inputs that is dropped in training.
-    dropout: Option<f64>,
-    /// Initial weights and biases.
-    #[schema(value_type = Option<Object>)]
-    init: Option<Value>,
-    /// An optimizer's name, or an object with `type`.
-    #[schema(value_type = Option<Object>, example = json!({"type": "adam", "learning_rate": 0.001}))]
-    optimizer: Option<Value>,
-    /// How the learning rate changes.
-    #[schema(value_type = Option<Object>, example = "constant")]
-    schedule: Option<Value>,
-    /// Rows of a step.
-    batch_size: Option<u64>,
-    /// Passes over the training rows.
-    epochs: Option<u64>,
-    /// Whether rows are shuffled each epoch.
-    shuffle: Option<bool>,
-    /// Rows of each step, given by the client.
-    batches: Option<Vec<Vec<u32>>>,
-    /// Decides every random choice.
-    seed: Option<u64>,
-    /// `f32` or `f64`.
-    #[schema(example = "f32")]
-    precision: Option<String>,
-    /// Threads of the job.
-    threads: Option<u64>,
-    /// Penalties and noise.
-    #[schema(value_type = Option<Object>)]
-    regularization: Option<Value>,
-    /// Bounds on the gradient; `false` is off.
-    #[schema(value_type = Option<Object>)]
-    gradient_clipping: Option<Value>,
-    /// When to stop early; `false` is off.
-    #[schema(value_type = Option<Object>)]
-    early_stopping: Option<Value>,
-    /// How often the state is kept.
-    #[schema(value_type = Option<Object>)]
-    checkpoints: Option<Value>,
-    /// What is recorded beside the metrics of each epoch.
-    #[schema(value_type = Option<Object>)]
-    record: Option<Value>,
-    /// Checks to run before training.
-    #[schema(example = json!(["gradient"]))]
-    checks: Option<Vec<String>>,
-    /// `warn` or `fail`.
-    on_failed_check: Option<String>,
-    /// `{"max_seconds":3600}`.
-    #[schema(value_type = Option<Object>)]
-    limits: Option<Value>,
-    /// Weights to begin with: `{"weights":"wts_…"}` or `{"job":"job_…","checkpoint":"best"}`.
-    #[schema(value_type = Option<Object>)]
-    warm_start: Option<Value>,
-}
-
-/// What can be changed of a job.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes the JSON that `jobs::change` reads")]
-pub(super) struct JobPatch {
-    /// A new name; `null` takes it away.
-    name: Option<String>,
-    /// All tags anew.
-    tags: Option<std::collections::BTreeMap<String, String>>,
-    /// Higher goes first.
-    priority: Option<i32>,
-}
-
-/// A page of samples.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes the JSON of a list")]
-pub(super) struct SamplePage {
-    data: Vec<SampleBody>,
-    has_more: bool,
-    next_cursor: Option<String>,
-}
-
-/// A dataset that comes with the binary.
-#[derive(ToSchema)]
-#[schema(as = Sample)]
-#[allow(dead_code, reason = "describes the JSON of a list")]
-pub(super) struct SampleBody {
-    #[schema(example = "iris")]
-    name: String,
-    /// One sentence about it.
-    description: String,
-    /// The column one would predict.
-    target: String,
-    /// Where it is from.
-    source: String,
-    /// Under which terms.
-    licence: String,
-    bytes: u64,
 }

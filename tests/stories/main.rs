@@ -6,6 +6,7 @@
 
 mod anchors;
 mod bad_input;
+mod contract;
 mod demo;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
@@ -13,4 +14,5 @@ mod readme;
 mod same_bits;
 mod server;
 mod soak;
+mod uploads;
 mod warm_start;

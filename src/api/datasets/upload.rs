@@ -194,13 +194,21 @@ pub(crate) fn answer(put: &DatasetPut) -> Response {
 async fn import(app: &App, original: Staged, plan: Import) -> Result<DatasetPut, Problem> {
     let identity: Value = serde_json::from_str(&plan.options.canonical()).map_err(Problem::internal)?;
     if let Some(known) = app.store().dataset_find(original.sha256(), &identity).await?
-        && (plan.name.is_none() || plan.name == known.name)
+        && leads_to(app, plan.name.as_ref(), &known).await
     {
         return Ok(DatasetPut { dataset: known, created: false });
     }
     let store = app.store().clone();
     let new = app.blocking(move || read(&store, original, plan, identity)).await?;
     Ok(app.store().dataset_insert(new).await?)
+}
+
+/// Whether nothing is left to do for this name.
+async fn leads_to(app: &App, name: Option<&Name>, known: &Dataset) -> bool {
+    match name {
+        None => true,
+        Some(name) => app.store().dataset_get(name.as_str()).await.is_ok_and(|dataset| dataset.id == known.id),
+    }
 }
 
 /// What can go wrong between a file and its table.
