@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::App;
 use super::problem::{Kind, Problem, shortened};
-use super::{App, drain};
 
 /// Lets a request through that carries the server's key, or any when the server has none.
 pub(super) async fn key(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
@@ -21,7 +21,6 @@ pub(super) async fn key(State(app): State<App>, request: Request, next: Next) ->
         (Some(_), Some(_)) => "this key is not the server's",
         (Some(_), None) => "send the server's key as `Authorization: Bearer KEY`",
     };
-    drain::discard(request).await;
     let challenge = HeaderValue::from_static("Bearer realm=\"trainyard\"");
     Err(Problem::new(Kind::Unauthorized, refusal).header(WWW_AUTHENTICATE, challenge))
 }
@@ -47,10 +46,7 @@ pub(super) async fn host_and_origin(State(app): State<App>, request: Request, ne
     };
     match refusal {
         None => Ok(next.run(request).await),
-        Some(problem) => {
-            drain::discard(request).await;
-            Err(problem)
-        }
+        Some(problem) => Err(problem),
     }
 }
 

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
 use super::{
-    App, Config, StartError, checks, compare, datasets, edge, guard, jobs, openapi, operating, samples, weights,
+    App, Config, StartError, checks, compare, datasets, drain, edge, guard, jobs, openapi, operating, samples, weights,
 };
 
 /// A body that pauses for longer than this is given up.
