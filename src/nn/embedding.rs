@@ -91,14 +91,15 @@ pub(super) fn backward<T: Real>(
 #[derive(Clone, Debug, Default)]
 pub struct Touched {
     rows: Vec<u32>,
-    /// `stamp` where the row is in `rows`.
+    /// `stamp` where the row is in `rows`; made by the first gradient, since inference needs none.
     marks: Vec<u32>,
+    table_rows: usize,
     stamp: u32,
 }
 
 impl Touched {
     pub(super) fn new(table_rows: usize) -> Self {
-        Touched { rows: Vec::with_capacity(table_rows.min(4096)), marks: vec![0; table_rows], stamp: 1 }
+        Touched { rows: Vec::new(), marks: Vec::new(), table_rows, stamp: 0 }
     }
 
     /// The rows.
@@ -120,6 +121,7 @@ impl Touched {
             gradient[row as usize * dim..][..dim].fill(T::ZERO);
         }
         self.rows.clear();
+        self.marks.resize(self.table_rows, 0);
         if self.stamp == u32::MAX {
             self.marks.fill(0);
             self.stamp = 0;

@@ -1,13 +1,21 @@
 //! From a checkpoint and raw rows to named predictions. Not the files and bodies that rows come from.
 
+mod model;
+
+use crate::data::encoder::TargetKind;
 use crate::data::error::RowFault;
 use crate::data::{Cell, DataError, Encoder, Table};
-use crate::train::CheckpointError;
+use crate::train::checkpoint::decode;
+use crate::train::{Checkpoint, CheckpointError};
+
+use crate::nn::head::argmax;
+use model::Model;
 
 /// A trained model, ready to predict. It is not changed by predicting: share it between threads.
 #[derive(Debug)]
 pub struct Predictor {
     encoder: Encoder,
+    model: Model,
 }
 
 /// Predictions for some rows.
@@ -70,8 +78,24 @@ impl Predictor {
     /// # Errors
     /// [`PredictError`] where the bytes are damaged or of a later version.
     pub fn from_checkpoint(bytes: &[u8]) -> Result<Predictor, PredictError> {
-        let _ = bytes;
-        Err(CheckpointError::Damaged("not there yet".into()).into())
+        Predictor::new(&decode(bytes)?)
+    }
+
+    /// Makes a predictor from a decoded checkpoint.
+    ///
+    /// # Errors
+    /// [`PredictError`] where its encoder cannot be read or does not belong to its network.
+    pub fn new(checkpoint: &Checkpoint) -> Result<Predictor, PredictError> {
+        let encoder = Encoder::from_json(&checkpoint.encoder)?;
+        let architecture = &checkpoint.architecture;
+        let outputs = |head: &crate::nn::Head| head.outputs;
+        let fits = encoder.features() == architecture.features
+            && encoder.tokens().len() == architecture.tokens.len()
+            && encoder.targets().iter().map(|target| target.outputs()).eq(architecture.heads.iter().map(outputs));
+        if !fits {
+            return Err(CheckpointError::Damaged("its encoder belongs to another network".into()).into());
+        }
+        Ok(Predictor { encoder, model: Model::new(checkpoint) })
     }
 
     /// The encoder: input columns in the order of cells, targets with their labels.
@@ -82,8 +106,14 @@ impl Predictor {
     /// Predicts rows that a client sent: `cells` is row-major, one cell for each of the encoder's input columns. For streams: call it with some hundred rows at a
     /// time; the cut changes no bit.
     pub fn predict_cells(&self, cells: &[Cell<'_>]) -> Predictions {
-        let _ = cells;
-        Predictions { rows: 0, targets: Vec::new(), faults: Vec::new() }
+        let columns = self.encoder.input_columns().len();
+        let (mut outputs, mut faults) = (Outputs::new(&self.encoder), Vec::new());
+        for (chunk, cells) in cells.chunks(CHUNK * columns.max(1)).enumerate() {
+            let mut found = self.model.infer_cells(&self.encoder, cells, &mut outputs);
+            found.iter_mut().for_each(|fault| fault.row += chunk * CHUNK);
+            faults.append(&mut found);
+        }
+        outputs.finish(&self.encoder, faults)
     }
 
     /// Predicts rows of a table, which need not have the targets.
@@ -91,7 +121,49 @@ impl Predictor {
     /// # Errors
     /// [`DataError`] where an input column is missing.
     pub fn predict_table(&self, table: &Table, rows: &[u32]) -> Result<Predictions, PredictError> {
-        let _ = (table, rows);
-        Err(CheckpointError::Damaged("not there yet".into()).into())
+        let mut outputs = Outputs::new(&self.encoder);
+        for rows in rows.chunks(CHUNK) {
+            self.model.infer_table(&self.encoder, table, rows, &mut outputs)?;
+        }
+        Ok(outputs.finish(&self.encoder, Vec::new()))
+    }
+}
+
+/// Rows that go through the network together.
+const CHUNK: usize = 256;
+
+/// What the heads gave so far: probabilities or numbers, `[rows, outputs]` for each target.
+struct Outputs {
+    rows: usize,
+    values: Vec<Vec<f64>>,
+}
+
+impl Outputs {
+    fn new(encoder: &Encoder) -> Self {
+        Outputs { rows: 0, values: vec![Vec::new(); encoder.targets().len()] }
+    }
+
+    fn finish(self, encoder: &Encoder, faults: Vec<RowFault>) -> Predictions {
+        let targets = encoder.targets().iter().zip(self.values).map(|(target, values)| {
+            let labels = target.classes.clone();
+            let values = match target.kind {
+                TargetKind::Classification | TargetKind::Distribution => {
+                    let best = values.chunks_exact(labels.len().max(1)).map(|row| argmax(row) as u32).collect();
+                    PredictedValues::Classes { labels, best, probabilities: values }
+                }
+                TargetKind::Binary => PredictedValues::Classes {
+                    labels,
+                    // Not p ≥ 1/2: the raw output decides in training's accuracy, and 0 is not above 0.
+                    best: values.iter().map(|p| u32::from(*p > 0.5)).collect(),
+                    probabilities: values.iter().flat_map(|p| [1.0 - p, *p]).collect(),
+                },
+                TargetKind::Multilabel => PredictedValues::Labels { labels, probabilities: values },
+                TargetKind::Regression { .. } => {
+                    PredictedValues::Numbers(values.into_iter().map(|value| target.to_own_unit(value)).collect())
+                }
+            };
+            TargetPredictions { name: target.name.clone(), values }
+        });
+        Predictions { rows: self.rows, targets: targets.collect(), faults }
     }
 }
