@@ -60,8 +60,8 @@ pub fn check_initial_loss(
     };
     let mut space = network.workspace::<f64>(examples.rows, 1);
     let mut losses = |parameters: &[f64], buffers: &[f64]| -> Vec<f64> {
-        let found = with_batch(examples, |batch| network.loss(parameters, buffers, batch, &mut space));
-        found.tasks.iter().map(|task| task.mean()).collect()
+        with_batch(examples, |batch| network.loss(parameters, buffers, batch, &mut space));
+        space.tasks().iter().map(|task| task.mean()).collect()
     };
     let seen = losses(&parameters, &buffers);
     // With weights of 0 the outputs are the output biases whatever goes in.

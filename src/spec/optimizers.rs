@@ -1,10 +1,15 @@
 //! The table of optimizers: names, parameters, defaults. What each computes stands in `nn::optimizer`.
 
-use super::catalogue::{Domain, Entry, Parameter, Preset, flag, number};
+use serde_json::Value;
+
+use super::catalogue::{Chosen, Domain, Entry, Parameter, Preset, Values, flag, number};
 use super::read::Range;
+use crate::nn::optimizer::{
+    Adadelta, Adagrad, Adam, Lbfgs, Method, Momentum, MomentumForm, Nadam, Optimizer, Rmsprop, Sgd,
+};
 
 /// What an optimizer's choice is built into.
-pub(super) type Built = ();
+pub(super) type Built = Method;
 
 const fn learning_rate(preset: f64) -> Parameter {
     Parameter {
@@ -64,7 +69,7 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             COUPLED,
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| Method::Sgd(sgd(values)),
     },
     Entry {
         name: "adagrad",
@@ -82,7 +87,13 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             COUPLED,
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| {
+            Method::Adagrad(Adagrad {
+                learning_rate_decay: values.number("learning_rate_decay"),
+                initial_accumulator: values.number("initial_accumulator"),
+                epsilon: values.number("epsilon"),
+            })
+        },
     },
     Entry {
         name: "rmsprop",
@@ -96,7 +107,14 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             COUPLED,
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| {
+            Method::Rmsprop(Rmsprop {
+                alpha: values.number("alpha"),
+                epsilon: values.number("epsilon"),
+                centered: values.flag("centered"),
+                momentum: values.number("momentum"),
+            })
+        },
     },
     Entry {
         name: "adadelta",
@@ -108,13 +126,13 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             COUPLED,
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| Method::Adadelta(Adadelta { rho: values.number("rho"), epsilon: values.number("epsilon") }),
     },
     Entry {
         name: "adam",
         help: "Momentum over gradients scaled by their running root mean square, with bias correction.",
         parameters: &[learning_rate(1e-3), BETA1, BETA2, epsilon(1e-8), AMSGRAD, COUPLED, DECAY_BIASES],
-        build: |_| (),
+        build: |values| Method::Adam(adam(values)),
     },
     Entry {
         name: "adamw",
@@ -133,7 +151,7 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             ),
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| Method::AdamW(adam(values)),
     },
     Entry {
         name: "nadam",
@@ -147,7 +165,14 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             COUPLED,
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| {
+            Method::Nadam(Nadam {
+                beta1: values.number("beta1"),
+                beta2: values.number("beta2"),
+                epsilon: values.number("epsilon"),
+                momentum_decay: values.number("momentum_decay"),
+            })
+        },
     },
     Entry {
         name: "lbfgs",
@@ -169,6 +194,48 @@ pub(super) static TABLE: [Entry<Built>; 8] = [
             COUPLED,
             DECAY_BIASES,
         ],
-        build: |_| (),
+        build: |values| {
+            Method::Lbfgs(Lbfgs {
+                history: values.whole("history") as usize,
+                max_iterations: values.whole("max_iterations") as usize,
+            })
+        },
     },
 ];
+
+/// The optimizer that was chosen: its method, and what all methods share.
+pub(super) fn build(chosen: &Chosen<Built>) -> Optimizer {
+    Optimizer {
+        method: chosen.build(),
+        learning_rate: chosen.values.number("learning_rate"),
+        weight_decay: chosen.values.number("weight_decay"),
+        weight_decay_biases: chosen.values.flag("weight_decay_biases"),
+    }
+}
+
+fn sgd(values: &Values) -> Sgd {
+    let momentum = values.get("momentum");
+    let number = |name: &str| momentum.and_then(|schedule| schedule.get(name)).and_then(Value::as_f64).unwrap_or(0.0);
+    Sgd {
+        momentum: match momentum {
+            Some(Value::Object(schedule)) => Momentum::Rising {
+                initial: number("initial"),
+                last: number("final"),
+                epochs: schedule.get("epochs").and_then(Value::as_u64).unwrap_or(1),
+            },
+            other => Momentum::Constant(other.and_then(Value::as_f64).unwrap_or(0.0)),
+        },
+        form: if values.word("momentum_form") == "classical" { MomentumForm::Classical } else { MomentumForm::Pytorch },
+        dampening: values.number("dampening"),
+        nesterov: values.flag("nesterov"),
+    }
+}
+
+fn adam(values: &Values) -> Adam {
+    Adam {
+        beta1: values.number("beta1"),
+        beta2: values.number("beta2"),
+        epsilon: values.number("epsilon"),
+        amsgrad: values.flag("amsgrad"),
+    }
+}

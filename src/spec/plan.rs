@@ -2,14 +2,18 @@
 //! data, of the encoder that was fitted on the training part.
 
 use super::layers::Layer;
+use super::optimizers;
 use super::resolved::{OutputBias, ResolvedSpec};
+use super::schedules::{self, Length};
 use super::split::{Method, Split};
 use super::targets::{ClassWeight, Target, TargetType};
-use super::training::Sparsity;
+use super::training::{self, BatchSize, Clipping, Every, Sparsity, higher_is_better};
 use super::{activations, catalogue::Chosen, inits};
 use crate::data::encoder::{self, EncoderPlan, FittedTarget, InputPlan, TablePlan, TargetKind, TargetPlan};
 use crate::data::{Encoder, SplitMethod, SplitPlan};
 use crate::nn;
+use crate::nn::optimizer::Sparse;
+use crate::train;
 
 impl ResolvedSpec {
     /// How columns become numbers. The words of uploaded vectors ([`ResolvedSpec::vectors`]) are the caller's to add.
@@ -106,6 +110,105 @@ impl ResolvedSpec {
         }
     }
 
+    /// The whole run, for data encoded by `encoder` of which `training_rows` train.
+    pub fn plan(&self, encoder: &Encoder, training_rows: usize) -> train::Plan {
+        let architecture = self.architecture(encoder);
+        let schedule = self.nn_schedule(training_rows as u64);
+        let mut optimizer = optimizers::build(&self.optimizer);
+        if schedule.cycles_momentum() {
+            optimizer = optimizer.with_cycled_momentum();
+        }
+        let sparse = encoder.tables().iter().map(|vocabulary| {
+            let table = self.inputs.tables.iter().find(|table| table.name == vocabulary.name());
+            if table.is_some_and(|table| table.lazy) { Sparse::Lazy } else { Sparse::Exact }
+        });
+        let units = encoder.targets().iter().map(|target| match target.kind {
+            TargetKind::Regression { standardize: true } => train::OwnUnit { mean: target.mean, std: target.std },
+            _ => train::OwnUnit::default(),
+        });
+        let watched = |metric: &str, maximise| train::Monitor { metric: metric.to_owned(), maximise };
+        train::Plan {
+            units: units.collect(),
+            sparse: sparse.collect(),
+            architecture,
+            optimizer,
+            schedule,
+            regularization: train::Regularization {
+                l1: self.regularization.l1,
+                l1_proximal: self.regularization.l1_proximal,
+                l2: self.regularization.l2,
+                max_norm: self.regularization.max_norm,
+            },
+            clipping: self.clipping.map(|clipping| match clipping {
+                Clipping::Norm(limit) => nn::clipping::Clipping::Norm(limit),
+                Clipping::Value(limit) => nn::clipping::Clipping::Value(limit),
+            }),
+            batching: match (&self.batches, self.batch_size) {
+                (Some(batches), _) => train::Batching::Given(batches.clone()),
+                (None, BatchSize::Full) => train::Batching::Full,
+                (None, BatchSize::Rows(size)) => {
+                    train::Batching::Rows { size: (size as usize).min(training_rows.max(1)), shuffle: self.shuffle }
+                }
+            },
+            task_sampling: match self.task_sampling {
+                "proportional" => train::TaskSampling::Proportional,
+                "uniform" => train::TaskSampling::Uniform,
+                _ => train::TaskSampling::Joint,
+            },
+            epochs: self.epochs,
+            seed: self.seed,
+            precision: if self.is_f64() { train::Precision::F64 } else { train::Precision::F32 },
+            threads: self.threads,
+            best: self.split.has_validation().then(|| watched("val_loss", false)),
+            early_stopping: self.early_stopping.as_ref().map(|stopping| train::EarlyStopping {
+                monitor: watched(&stopping.monitor, stopping.maximise),
+                patience: stopping.patience,
+                min_delta: stopping.min_delta,
+                start_epoch: stopping.start_epoch,
+                restore_best: stopping.restore_best,
+            }),
+            target: self.stop_at.as_ref().map(|at| train::TargetValue {
+                monitor: watched(&at.metric, higher_is_better(&at.metric)),
+                value: at.value,
+            }),
+            checkpoints: match self.checkpoint_every {
+                Every::Auto => train::Every::Auto,
+                Every::Epochs(n) => train::Every::Epochs(n),
+                Every::Steps(n) => train::Every::Steps(n),
+            },
+            record: train::Record {
+                step_metrics: switch(self.step_metrics),
+                layer_statistics: switch(self.layer_statistics),
+            },
+            encoder: encoder.to_json(),
+        }
+    }
+
+    /// The schedule of a run on so many rows.
+    pub(super) fn nn_schedule(&self, training_rows: u64) -> nn::schedule::Schedule {
+        let length = Length { steps_per_epoch: self.steps_per_epoch(training_rows), epochs: self.epochs };
+        schedules::build(&self.schedule, length, self.split.has_validation())
+    }
+
+    /// Steps of an epoch over so many rows.
+    pub(super) fn steps_per_epoch(&self, training_rows: u64) -> u64 {
+        let steps = match (&self.batches, self.batch_size) {
+            (Some(batches), _) => batches.len() as u64,
+            (None, BatchSize::Full) => 1,
+            // A last batch of one row joins the one before where batch normalisation needs two.
+            (None, BatchSize::Rows(rows)) if self.has_batch_normalization() && training_rows % rows.max(1) == 1 => {
+                training_rows / rows.max(1)
+            }
+            (None, BatchSize::Rows(rows)) => training_rows.div_ceil(rows.max(1)),
+        };
+        steps.max(1)
+    }
+
+    fn has_batch_normalization(&self) -> bool {
+        let layers = self.hidden_layers.iter().chain(self.targets.iter().flat_map(|target| &target.hidden_layers));
+        layers.into_iter().any(|layer| layer.normalization == "batch")
+    }
+
     /// The penalties of `regularization`.
     pub fn penalties(&self) -> nn::Penalties {
         let l1 = if self.regularization.l1_proximal { 0.0 } else { self.regularization.l1 };
@@ -139,6 +242,14 @@ impl ResolvedSpec {
             init,
             output_bias,
         }
+    }
+}
+
+fn switch(switch: training::Switch) -> train::Switch {
+    match switch {
+        training::Switch::Auto => train::Switch::Auto,
+        training::Switch::On => train::Switch::On,
+        training::Switch::Off => train::Switch::Off,
     }
 }
 

@@ -5,11 +5,14 @@
 use serde_json::{Value, json};
 
 use super::layers::Layer;
+use super::optimizers;
 use super::prove::Proof;
 use super::resolved::ResolvedSpec;
 use super::schema::Schema;
 use super::training::BatchSize;
 use crate::data::encoder::{Encoding, Pooling};
+use crate::nn::Layout;
+use crate::nn::optimizer::Method;
 
 /// What a job needs.
 #[derive(Clone, Debug, Default)]
@@ -110,13 +113,14 @@ pub(super) fn sizes(spec: &ResolvedSpec, schema: &Schema) -> Sizes {
     }
     let parameters = tensors.iter().map(|tensor| tensor.parameters).fold(0, u64::saturating_add);
     let training_rows = spec.split.training_rows(schema);
-    let (steps_per_epoch, batch_rows) = match (&spec.batches, spec.batch_size) {
-        (Some(batches), _) => (batches.len() as u64, batches.iter().map(Vec::len).max().unwrap_or(0) as u64),
-        (None, BatchSize::Full) => (1, training_rows),
-        (None, BatchSize::Rows(rows)) => (training_rows.div_ceil(rows.max(1)), rows.min(training_rows)),
+    let batch_rows = match (&spec.batches, spec.batch_size) {
+        (Some(batches), _) => batches.iter().map(Vec::len).max().unwrap_or(0) as u64,
+        (None, BatchSize::Full) => training_rows,
+        (None, BatchSize::Rows(rows)) => rows.min(training_rows),
     };
+    let steps_per_epoch = spec.steps_per_epoch(training_rows);
     let memory_bytes = bytes(spec, schema, parameters, dense, tokens, activations, batch_rows);
-    Sizes { tensors, parameters, training_rows, steps_per_epoch: steps_per_epoch.max(1), memory_bytes, exact }
+    Sizes { tensors, parameters, training_rows, steps_per_epoch, memory_bytes, exact }
 }
 
 fn hidden(name: &str, layer: &Layer, fan_in: u64) -> Shape {
@@ -171,14 +175,11 @@ fn bytes(
 
 /// Numbers that the optimizer keeps for each parameter.
 fn slots(spec: &ResolvedSpec) -> u64 {
-    let values = &spec.optimizer.values;
-    match spec.optimizer.name() {
-        "sgd" => u64::from(values.get("momentum").is_some_and(|momentum| momentum.as_f64() != Some(0.0))),
-        "adagrad" => 1,
-        "rmsprop" => 1 + u64::from(values.flag("centered")) + u64::from(values.number("momentum") > 0.0),
-        "lbfgs" => values.whole("history").saturating_mul(2).saturating_add(4),
-        "adam" | "adamw" => 2 + u64::from(values.flag("amsgrad")),
-        _ => 2,
+    let optimizer = optimizers::build(&spec.optimizer);
+    match optimizer.method {
+        // Pairs of steps and slopes, and the points of the line search.
+        Method::Lbfgs(lbfgs) => (lbfgs.history as u64).saturating_mul(2).saturating_add(4),
+        _ => optimizer.state::<f32>(&Layout::default()).slots.len() as u64,
     }
 }
 
