@@ -89,8 +89,10 @@ export interface ColumnProfile {
   missing: number;
   distinct: number;
   distinct_exact?: boolean;
-  min?: number | string | null;
-  max?: number | string | null;
+  min?: number | null;
+  max?: number | null;
+  earliest?: string;
+  latest?: string;
   mean?: number | null;
   std?: number | null;
   quantiles?: Record<string, number | null>;
@@ -113,6 +115,8 @@ export interface Dataset {
   rows: number;
   status: string;
   created_at: string;
+  /** In lists; there the columns themselves are left out. */
+  column_count?: number;
   columns?: ColumnProfile[];
   warnings?: DataWarning[];
 }

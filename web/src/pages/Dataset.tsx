@@ -14,6 +14,8 @@ import { Opening, Problem } from "../parts/Problem";
 import { Scroll } from "../parts/Scroll";
 
 const ROWS = 10;
+/** Columns shown at once; a table of thousands waits to be asked. */
+const CARDS = 96;
 
 export function DatasetPage() {
   const { params } = useRoute();
@@ -24,6 +26,7 @@ function OneDataset({ id }: { id: string }) {
   const { route } = useLocation();
   const [dataset, setDataset] = useState<Dataset | null>(null);
   const [rows, setRows] = useState<JsonObject[]>([]);
+  const [shown, setShown] = useState(CARDS);
   const [asked, setAsked] = useState(false);
   const [failed, setFailed] = useState<Error | null>(null);
   const now = useNow();
@@ -85,10 +88,15 @@ function OneDataset({ id }: { id: string }) {
       <section aria-labelledby="columns-title">
         <h2 id="columns-title">Columns</h2>
         <div class="cards">
-          {columns.map((column) => (
+          {columns.slice(0, shown).map((column) => (
             <Card key={column.name} column={column} rows={dataset.rows} />
           ))}
         </div>
+        {columns.length > shown ? (
+          <button type="button" onClick={() => setShown(columns.length)}>
+            Show all {count(columns.length)} columns
+          </button>
+        ) : null}
       </section>
       {rows.length ? (
         <section aria-labelledby="rows-title">
@@ -164,7 +172,12 @@ function Card({ column, rows }: { column: ColumnProfile; rows: number }) {
           </span>
         ) : null}
       </p>
-      <Bars column={column} />
+      {column.kind === "constant" ? null : <Bars column={column} />}
+      {column.earliest && column.latest ? (
+        <p class="small muted">
+          {column.earliest.slice(0, 19)} to {column.latest.slice(0, 19)}
+        </p>
+      ) : null}
       {typeof column.mean === "number" ? (
         <p class="small muted">
           mean {number(column.mean)} · std {number(column.std)}

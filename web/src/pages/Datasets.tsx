@@ -45,7 +45,6 @@ export function DatasetsPage() {
                 <th scope="col" class="num">
                   Columns
                 </th>
-                <th scope="col">Kinds</th>
                 <th scope="col" class="num">
                   Size
                 </th>
@@ -60,13 +59,9 @@ export function DatasetsPage() {
                 <tr key={dataset.id}>
                   <th scope="row">
                     <a href={`/datasets/${dataset.id}`}>{dataset.name ?? dataset.id}</a>
-                    {dataset.warnings?.length ? (
-                      <span class="warned small"> ⚠ {count(dataset.warnings.length)} warnings</span>
-                    ) : null}
                   </th>
                   <td class="num">{count(dataset.rows)}</td>
-                  <td class="num">{count(dataset.columns?.length)}</td>
-                  <td class="small muted">{kinds(dataset)}</td>
+                  <td class="num">{count(dataset.column_count)}</td>
                   <td class="num">{bytes(dataset.bytes)}</td>
                   <td>
                     <time dateTime={dataset.created_at} title={dataset.created_at}>
@@ -84,12 +79,6 @@ export function DatasetsPage() {
       ) : null}
     </>
   );
-}
-
-function kinds(dataset: Dataset): string {
-  const counts = new Map<string, number>();
-  for (const column of dataset.columns ?? []) counts.set(column.kind, (counts.get(column.kind) ?? 0) + 1);
-  return [...counts].map(([kind, n]) => `${n} ${kind}`).join(", ");
 }
 
 /** A name the server takes, out of a file's. */

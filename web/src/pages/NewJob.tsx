@@ -329,9 +329,7 @@ function PreviewText({ preview }: { preview: Preview }) {
               <tr key={`${index} ${layer.name}`}>
                 <th scope="row">
                   <code>{String(layer.name ?? layer.kind ?? index)}</code>{" "}
-                  <span class="small muted">
-                    {[layer.activation, layer.loss].filter(Boolean).map(naming).join(" ")}
-                  </span>
+                  <span class="small muted">{traits(layer)}</span>
                 </th>
                 <td>{Array.isArray(layer.shape) ? layer.shape.join(" × ") : String(layer.shape ?? "–")}</td>
                 <td class="num">{count(Number(layer.parameters ?? 0))}</td>
@@ -349,6 +347,15 @@ function PreviewText({ preview }: { preview: Preview }) {
       </details>
     </>
   );
+}
+
+/** What stands beside a layer's name: everything about it that is not the plain case. */
+function traits(layer: JsonObject): string {
+  const named = [layer.activation, layer.normalization]
+    .map(naming)
+    .filter((name) => !["", "identity", "none"].includes(name));
+  if (typeof layer.dropout === "number" && layer.dropout > 0) named.push(`dropout ${layer.dropout}`);
+  return named.join(", ");
 }
 
 function naming(value: Json | undefined): string {
