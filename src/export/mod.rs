@@ -2,4 +2,5 @@
 
 mod weights;
 
-pub use weights::{UploadedWeights, WeightsError, WeightsFault, parse_weights, safetensors};
+pub use crate::train::{UploadedWeights, WeightsError, WeightsFault, parse_weights};
+pub use weights::safetensors;

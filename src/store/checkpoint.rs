@@ -198,13 +198,17 @@ async fn drop(tx: &mut Tx, job: JobId, id: CheckpointId) -> Result<(), StoreErro
 /// Writes checkpoints that belong together, and drops those beyond the number to keep.
 pub(super) async fn put(tx: &mut Tx, job: &Held, set: CheckpointSet) -> Result<(), StoreError> {
     let keep = i64::from(set.keep.max(1));
-    if let Some(best) = set.best {
-        let seq = put_one(tx, job, best).await?;
-        mark(tx, job, "best", seq).await?;
-    }
     if let Some(last) = set.last {
-        let seq = put_one(tx, job, last).await?;
+        let seq = put_last(tx, job, last).await?;
         mark(tx, job, "last", seq).await?;
+    }
+    if let Some(best) = set.best {
+        // A state to go on from has the weights, too: one row of a step is enough.
+        let seq = match at_step(tx, job, best.step).await? {
+            Some(there) => there.seq,
+            None => insert(tx, job, best).await?,
+        };
+        mark(tx, job, "best", seq).await?;
     }
     // Pages of dropped checkpoints are used again by the next ones: no vacuum while the job runs.
     sqlx::query(
@@ -218,22 +222,40 @@ pub(super) async fn put(tx: &mut Tx, job: &Held, set: CheckpointSet) -> Result<(
     Ok(())
 }
 
-async fn put_one(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, StoreError> {
-    let sha256 = file::hex(&Sha256::digest(&new.bytes));
-    let same: Option<i64> = sqlx::query_scalar("SELECT seq FROM checkpoint WHERE job = ? AND step = ? AND sha256 = ?")
+struct There {
+    seq: i64,
+    sha256: String,
+    best: bool,
+}
+
+async fn at_step(tx: &mut Tx, job: &Held, step: u64) -> Result<Option<There>, StoreError> {
+    let row = sqlx::query("SELECT seq, sha256, best FROM checkpoint WHERE job = ? AND step = ?")
         .bind(job.seq)
-        .bind(new.step as i64)
-        .bind(&sha256)
+        .bind(step as i64)
         .fetch_optional(&mut tx.connection)
         .await?;
-    if let Some(seq) = same {
-        return Ok(seq); // Made again after a crash, or best and last at once: it keeps its id.
+    row.map(|row| Ok(There { seq: row.try_get("seq")?, sha256: row.try_get("sha256")?, best: row.try_get("best")? }))
+        .transpose()
+}
+
+/// Writes a state to go on from; in the place of weights alone of the same step, which keep their mark.
+async fn put_last(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, StoreError> {
+    let there = at_step(tx, job, new.step).await?;
+    if let Some(there) = &there {
+        if there.sha256 == file::hex(&Sha256::digest(&new.bytes)) {
+            return Ok(there.seq); // made again after a crash: it keeps its id
+        }
+        sqlx::query("DELETE FROM checkpoint WHERE seq = ?").bind(there.seq).execute(&mut tx.connection).await?;
     }
-    sqlx::query("DELETE FROM checkpoint WHERE job = ? AND step = ?")
-        .bind(job.seq)
-        .bind(new.step as i64)
-        .execute(&mut tx.connection)
-        .await?;
+    let seq = insert(tx, job, new).await?;
+    if there.is_some_and(|there| there.best) {
+        mark(tx, job, "best", seq).await?;
+    }
+    Ok(seq)
+}
+
+async fn insert(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, StoreError> {
+    let sha256 = file::hex(&Sha256::digest(&new.bytes));
     let (metric, value) = new.metric.map_or((None, None), |(name, value)| (Some(name), Some(value)));
     let chunks = new.bytes.len().div_ceil(CHUNK);
     let seq: i64 = sqlx::query_scalar(

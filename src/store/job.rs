@@ -322,6 +322,23 @@ impl Store {
         Ok((status_of(&row)?, row.try_get::<i64, _>("revision")? as u64))
     }
 
+    /// Lists the datasets that a job needs beside the one it trains on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn job_also_uses(&self, id: JobId) -> Result<Vec<DatasetId>, StoreError> {
+        let mut connection = self.read().await?;
+        let seq = seq_of(&mut connection, id).await?;
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT job_dataset.dataset FROM job_dataset JOIN job ON job.seq = job_dataset.job
+             WHERE job.seq = ? AND job_dataset.dataset <> job.dataset",
+        )
+        .bind(seq)
+        .fetch_all(&mut *connection)
+        .await?;
+        Ok(ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?)
+    }
+
     /// Changes what a client may change.
     ///
     /// # Errors

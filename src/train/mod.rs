@@ -8,6 +8,7 @@ mod evaluate;
 mod fit;
 mod observer;
 mod plan;
+mod uploaded;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Saved};
 pub use evaluate::{Evaluation, TaskEvaluation, evaluate};
@@ -20,3 +21,8 @@ pub use plan::{
     Batching, EarlyStopping, Every, Monitor, OwnUnit, Plan, Precision, Record, Regularization, Switch, TargetValue,
     TaskSampling,
 };
+
+pub use uploaded::{UploadedWeights, WeightsError, WeightsFault, parse_weights, start_with};
+
+/// The numbers that a run can compute with.
+pub use crate::num::Real;

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::store::StoreError;
+use crate::train::Divergence;
 
 /// Ends a job: how it is called, and what is told of it.
 #[derive(Debug)]
@@ -44,6 +45,34 @@ impl Failure {
     pub fn data(detail: impl Into<String>) -> Self {
         let advice = "look at the dataset's profile and warnings, then submit the job again";
         Self::new("data", "The data cannot be trained on", detail, json!({"advice": advice}))
+    }
+
+    /// The numbers of the run stopped being finite.
+    pub fn diverged(divergence: &Divergence, learning_rate: Option<f64>) -> Self {
+        let Divergence { tensor, kind, epoch, step, rows } = divergence;
+        let layer = tensor.strip_suffix(".weight").or_else(|| tensor.strip_suffix(".bias")).unwrap_or(tensor);
+        let shown: Vec<String> = rows.iter().take(10).map(ToString::to_string).collect();
+        let more = if rows.len() > shown.len() { ", …" } else { "" };
+        let detail = format!(
+            "{kind} of {tensor} is not finite at step {step}, in epoch {}; the batch had the rows {}{more}",
+            epoch + 1,
+            shown.join(", ")
+        );
+        let lower = learning_rate.map(|rate| rate / 10.0);
+        let advice = match (*kind, lower) {
+            ("input", _) => "look at these rows: an input is not finite, or far too large".to_owned(),
+            (_, Some(lower)) => format!(
+                "lower the learning rate (say to {lower}), clip the gradient, and look at the inputs of these rows; the last finite \
+                 checkpoint is kept"
+            ),
+            (_, None) => "lower the learning rate, clip the gradient, and look at the inputs of these rows".to_owned(),
+        };
+        let patch = lower.map(|lower| json!({"optimizer": {"learning_rate": lower}}));
+        let more = json!({
+            "tensor": tensor, "layer": layer, "kind": kind, "epoch": epoch, "step": step, "rows": rows,
+            "advice": advice, "patch": patch,
+        });
+        Self::new("diverged", "The numbers stopped being finite", detail, more)
     }
 
     /// What the job was taken in with can no longer be had.

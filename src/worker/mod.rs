@@ -6,9 +6,11 @@
 
 mod control;
 mod failure;
+mod observer;
 mod pool;
 mod recorder;
 mod run;
+mod start;
 #[cfg(test)]
 mod tests;
 mod train_job;

@@ -59,16 +59,25 @@ impl Recorder {
         &mut self.record
     }
 
-    /// Sends what is gathered if it is time. Called at each step: it is two comparisons and a look at the clock.
-    pub fn tick(&mut self, now: Instant) {
+    /// Says whether it is time to send what is gathered. Asked at each step: it is two comparisons and a look at a channel.
+    pub fn is_due(&mut self, now: Instant) -> bool {
         self.learn();
-        let points = self.epochs.keys.len() + self.steps.keys.len();
-        if points >= TOO_MANY {
+        let points = self.points();
+        points >= TOO_MANY || (self.is_free() && (points >= MANY || now.duration_since(self.sent_at) >= INTERVAL))
+    }
+
+    /// Sends what is gathered if it is time.
+    pub fn tick(&mut self, now: Instant) {
+        if self.points() >= TOO_MANY {
             self.wait();
         }
-        if self.is_free() && (points >= MANY || now.duration_since(self.sent_at) >= INTERVAL) {
+        if self.is_due(now) {
             self.send(now, None);
         }
+    }
+
+    fn points(&self) -> usize {
+        self.epochs.keys.len() + self.steps.keys.len()
     }
 
     /// Says whether a checkpoint could be sent now without waiting.

@@ -1,10 +1,160 @@
 //! The work of a job: its table, its split, its encoder, its plan, the checks it asked for, then training.
 
+use chrono::Utc;
+use serde_json::json;
+
 use super::failure::Failure;
+use super::observer::{self, Settings, Watch};
 use super::recorder::Recorder;
 use super::run::{Ended, Session};
+use super::start;
+use crate::data::{self, DataError, Encoder, Table};
+use crate::spec::{self, ResolvedSpec, Schema};
+use crate::store::{Dataset, Level, NewEvent};
+use crate::train::{self, Real, StopReason};
 
 /// Trains a job from its last checkpoint, or from the start.
-pub(super) fn train_job(_session: &Session<'_>, _recorder: &mut Recorder) -> Result<Ended, Failure> {
-    Err(Failure::new("internal", "Not there yet", "training is not connected yet", serde_json::Value::Null))
+pub(super) fn train_job(session: &Session<'_>, recorder: &mut Recorder) -> Result<Ended, Failure> {
+    let material = load(session)?;
+    if material.spec.is_f64() {
+        train::<f64>(session, recorder, &material)
+    } else {
+        train::<f32>(session, recorder, &material)
+    }
+}
+
+/// What a job is made of, before it is numbers.
+struct Material {
+    spec: ResolvedSpec,
+    table: Table,
+    /// A validation set of its own.
+    validation: Option<Table>,
+}
+
+fn load(session: &Session<'_>) -> Result<Material, Failure> {
+    let job = session.job;
+    let own = dataset(session, &job.dataset.id.to_string())?;
+    let mut schema = schema_of(&own)?;
+    let named = job.spec.as_ref().and_then(|spec| spec.pointer("/split/validation/dataset")).is_some();
+    let other = if named {
+        let also = session.runtime.block_on(session.store.job_also_uses(job.id))?;
+        // A job that validates on its own dataset uses no other.
+        let id = also.first().copied().unwrap_or(job.dataset.id);
+        Some(dataset(session, &id.to_string())?)
+    } else {
+        None
+    };
+    if let Some(other) = &other {
+        schema.validation = Some(Box::new(schema_of(other)?));
+    }
+    let request = job.spec.clone().unwrap_or_default();
+    let spec = spec::prove(&request, &schema, &spec::Limits::default()).map_err(|faults| {
+        let detail = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>();
+        Failure::new("invalid_job_spec", "The spec no longer holds", detail.join("; "), json!({}))
+    })?;
+    let table = open(session, &own)?;
+    let validation = other.map(|other| open(session, &other)).transpose()?;
+    Ok(Material { spec, table, validation })
+}
+
+fn dataset(session: &Session<'_>, key: &str) -> Result<Dataset, Failure> {
+    Ok(session.runtime.block_on(session.store.dataset_get(key))?)
+}
+
+fn schema_of(dataset: &Dataset) -> Result<Schema, Failure> {
+    let mut schema: Schema = serde_json::from_value(json!({
+        "rows": dataset.rows,
+        "columns": dataset.profile.get("columns"),
+    }))
+    .map_err(|error| Failure::data(format!("the profile of the dataset cannot be read: {error}")))?;
+    schema.validation = None;
+    Ok(schema)
+}
+
+fn open(session: &Session<'_>, dataset: &Dataset) -> Result<Table, Failure> {
+    Ok(Table::open(&session.store.dataset_table(dataset))?)
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Io(error) => {
+                tracing::error!(%error, "a table file cannot be read");
+                Failure::data("the stored table cannot be read")
+            }
+            other => Failure::data(other.to_string()),
+        }
+    }
+}
+
+fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Material) -> Result<Ended, Failure> {
+    let Material { spec, table, validation } = material;
+    let parts = data::split::split(table, &spec.split_plan(), spec.seed())?;
+    let encoder = Encoder::fit(table, &spec.encoder_plan(), &parts.train)?;
+    let encode = |table: &Table, rows: &[u32]| encoder.encode::<T>(table, rows);
+    let some = |rows: &[u32]| (!rows.is_empty()).then(|| encode(table, rows)).transpose();
+    let data = train::Dataset {
+        train: encode(table, &parts.train)?,
+        validation: match validation {
+            Some(other) => Some(encode(other, &(0..other.rows as u32).collect::<Vec<_>>())?),
+            None => some(&parts.validation)?,
+        },
+        test: some(&parts.test)?,
+    };
+    let plan = spec.plan(&encoder, data.train.rows);
+    if let Some(stop) = session.control.asked() {
+        return Ok(Ended::Stopped { stop, set: None });
+    }
+    let start = start::start::<T>(session, recorder, spec, &plan)?;
+    let rows = |part: &Option<data::Examples<T>>| part.as_ref().map_or(0, |examples| examples.rows);
+    let (train_rows, validation_rows, test_rows) = (data.train.rows, rows(&data.validation), rows(&data.test));
+    recorder.event(NewEvent {
+        level: Level::Info,
+        kind: "log",
+        message: format!("training on {train_rows} rows, validating on {validation_rows}, testing on {test_rows}"),
+        data: json!({"code": "parts", "train": train_rows, "validation": validation_rows, "test": test_rows,
+                     "excluded": parts.excluded.len(), "features": encoder.features()}),
+        at: Utc::now(),
+    });
+    let keep = keep(spec);
+    let settings = Settings { max_seconds: spec.max_seconds(), keep, seconds_before: session.job.train_seconds };
+    let mut watch = Watch::new(recorder, session.control, settings);
+    let outcome = train::fit(&plan, &data, start, &mut watch);
+    match outcome {
+        Ok(outcome) => {
+            watch.stand(&outcome.at, outcome.reason.is_done());
+            if let Some(best) = &outcome.best {
+                recorder.latest().best = Some(observer::best_row(best));
+            }
+            let set = Some(observer::checkpoint_rows(recorder, outcome.set, keep));
+            Ok(match (outcome.reason, session.control.asked()) {
+                (reason, _) if reason.is_done() => Ended::Done { stop_reason: reason.name(), set },
+                (StopReason::Paused, _) => Ended::Stopped { stop: super::control::Stop::Pause, set },
+                (StopReason::Drained, _) => Ended::Stopped { stop: super::control::Stop::Drain, set },
+                _ => Ended::Stopped { stop: super::control::Stop::Cancel, set },
+            })
+        }
+        Err(train::Failure::Diverged(divergence)) => {
+            watch.stand_at_last();
+            Err(Failure::diverged(&divergence, learning_rate(spec)))
+        }
+        Err(train::Failure::Observer(error)) => {
+            // The recorder knows the store's error, and says it when the job is let go of.
+            Err(Failure::new("store", "The store failed", error.to_string(), json!({})))
+        }
+        Err(train::Failure::Mismatch(detail)) => {
+            Err(Failure::new("mismatch", "Start, plan and data do not belong together", detail, json!({})))
+        }
+    }
+}
+
+/// The rate that the job was asked for.
+fn learning_rate(spec: &ResolvedSpec) -> Option<f64> {
+    spec.to_json().pointer("/optimizer/learning_rate").and_then(serde_json::Value::as_f64)
+}
+
+/// Checkpoints to keep.
+fn keep(spec: &ResolvedSpec) -> u32 {
+    let keep = spec.to_json().pointer("/checkpoints/keep").and_then(serde_json::Value::as_u64);
+    keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(3)
 }

@@ -1,0 +1,105 @@
+//! Where a job begins: at its own last checkpoint, at another job's, at uploaded weights, or anew.
+
+use chrono::Utc;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::recorder::Recorder;
+use super::run::Session;
+use crate::id::JobId;
+use crate::spec::{ResolvedSpec, WarmStart};
+use crate::store::{Checkpoint, Level, NewEvent, StoreError};
+use crate::train::{self, Plan, Real, Start, checkpoint};
+
+/// Finds where a job begins. What it was before it was interrupted comes first.
+pub(super) fn start<T: Real>(
+    session: &Session<'_>,
+    recorder: &mut Recorder,
+    spec: &ResolvedSpec,
+    plan: &Plan,
+) -> Result<Start<T>, Failure> {
+    if session.job.attempt > 1
+        && let Some(start) = resume(session, recorder)?
+    {
+        return Ok(start);
+    }
+    match spec.warm_start() {
+        None => Ok(Start::Fresh),
+        Some(WarmStart::Job { job, checkpoint, full_state }) => from_job(session, job, checkpoint, *full_state),
+        Some(WarmStart::Weights { weights }) => from_upload(session, plan, weights),
+    }
+}
+
+/// Begins with weights that a client uploaded.
+fn from_upload<T: Real>(session: &Session<'_>, plan: &Plan, id: &str) -> Result<Start<T>, Failure> {
+    let gone = || Failure::gone(&format!("the weights {id}"));
+    let row = session.runtime.block_on(session.store.weights_get(id.parse().map_err(|_| gone())?))?;
+    let bytes = std::fs::read(session.store.weights_file(&row)).map_err(|_| gone())?;
+    train::start_with(plan, &bytes)
+        .map_err(|error| Failure::new("weights", "The weights do not fit the network", error.to_string(), json!({})))
+}
+
+/// Goes on from the job's last checkpoint that is whole. A damaged one is dropped, and the one before is taken.
+fn resume<T: Real>(session: &Session<'_>, recorder: &mut Recorder) -> Result<Option<Start<T>>, Failure> {
+    let listed = session.runtime.block_on(session.store.checkpoint_list(session.job.id))?;
+    for row in &listed {
+        let Some(last) = read(session, recorder, row)? else { continue };
+        if !last.can_resume() {
+            continue; // weights alone
+        }
+        let best = listed.iter().find(|other| other.best && other.step < row.step);
+        let best = match best {
+            Some(best) => read(session, recorder, best)?.map(Box::new),
+            None => None,
+        };
+        let message = format!("goes on from the checkpoint of step {}", row.step);
+        let data = json!({"code": "resumed", "step": row.step, "epoch": row.epoch, "attempt": session.job.attempt});
+        recorder.event(NewEvent { level: Level::Info, kind: "log", message, data, at: Utc::now() });
+        return Ok(Some(Start::Resume { last: Box::new(last), best }));
+    }
+    Ok(None)
+}
+
+/// Reads a checkpoint of the job's own; `None` if it is damaged, which the event log then says.
+fn read(
+    session: &Session<'_>,
+    recorder: &mut Recorder,
+    row: &Checkpoint,
+) -> Result<Option<train::Checkpoint>, Failure> {
+    let why = match session.runtime.block_on(session.store.checkpoint_read(row.id)) {
+        Ok(bytes) => match checkpoint::decode(&bytes) {
+            Ok(checkpoint) => return Ok(Some(checkpoint)),
+            Err(error) => error.to_string(),
+        },
+        Err(StoreError::Damaged { what }) => format!("{what} differs from its checksum"),
+        Err(error) => return Err(error.into()),
+    };
+    session.runtime.block_on(session.store.checkpoint_drop_damaged(session.job.id, row.id))?;
+    let message = format!("the checkpoint of step {} is damaged; the one before is used", row.step);
+    let data = json!({"code": "checkpoint_damaged", "step": row.step, "detail": why});
+    recorder.event(NewEvent { level: Level::Warn, kind: "log", message, data, at: Utc::now() });
+    Ok(None)
+}
+
+/// Begins with what another job learned.
+fn from_job<T: Real>(session: &Session<'_>, job: &str, key: &str, full: bool) -> Result<Start<T>, Failure> {
+    let gone = || Failure::gone(&format!("checkpoint {key} of {job}"));
+    let id: JobId = job.parse().map_err(|_| gone())?;
+    let fetch = |key: &str| -> Result<(Checkpoint, train::Checkpoint), Failure> {
+        let row = session.runtime.block_on(session.store.checkpoint_get(id, key))?;
+        let bytes = session.runtime.block_on(session.store.checkpoint_read(row.id))?;
+        let checkpoint = checkpoint::decode(&bytes)
+            .map_err(|error| Failure::new("damaged", "Stored bytes are damaged", error.to_string(), json!({})))?;
+        Ok((row, checkpoint))
+    };
+    let (row, checkpoint) = fetch(key)?;
+    if !full {
+        let (parameters, buffers) = (checkpoint.parameters(), checkpoint.buffers());
+        return Ok(Start::Weights { parameters, buffers: Some(buffers) });
+    }
+    let best = match fetch("best") {
+        Ok((best, decoded)) if best.step < row.step => Some(Box::new(decoded)),
+        _ => None,
+    };
+    Ok(Start::Resume { last: Box::new(checkpoint), best })
+}
