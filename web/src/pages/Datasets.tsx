@@ -12,9 +12,9 @@ import { Scroll } from "../parts/Scroll";
 
 interface Sample {
   name: string;
-  title?: string;
-  description?: string;
-  rows?: number;
+  description: string;
+  source: string;
+  licence: string;
 }
 
 export function DatasetsPage() {
@@ -182,18 +182,19 @@ function Samples({ known, onDone }: { known: Dataset[]; onDone: () => void }) {
   };
   return (
     <section class="samples" aria-label="Bundled samples">
-      <span class="muted">Or install a sample:</span>
-      {absent.map((sample) => (
-        <button
-          key={sample.name}
-          type="button"
-          onClick={() => install(sample)}
-          title={sample.description ?? sample.title}
-        >
-          {sample.name}
-          {sample.rows ? <span class="muted small"> {count(sample.rows)} rows</span> : null}
-        </button>
-      ))}
+      <h2>Or install a sample</h2>
+      <ul>
+        {absent.map((sample) => (
+          <li key={sample.name}>
+            <button type="button" onClick={() => install(sample)}>
+              {sample.name}
+            </button>
+            <span class="small muted">
+              {sample.description} Source: {sample.source}. Licence: {sample.licence}.
+            </span>
+          </li>
+        ))}
+      </ul>
       <Problem error={failed} />
     </section>
   );

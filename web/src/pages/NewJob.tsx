@@ -6,10 +6,12 @@ import { useLocation, useRoute } from "preact-iso";
 import { ApiError, get, key, keyWanted, list, post } from "../api/client";
 import type { Dataset, Fault, Job, Json, JsonObject } from "../api/types";
 import { useLive } from "../live";
+import { Curve } from "../logic/curve";
 import { bytes, count, number } from "../logic/format";
 import { body, curl, type Form } from "../logic/spec";
 import { title } from "../parts/Header";
 import { Problem, Warnings } from "../parts/Problem";
+import { Spark } from "../parts/Spark";
 
 const PAUSE_MS = 350;
 
@@ -276,6 +278,12 @@ function guess(dataset: Dataset): string {
 
 function PreviewText({ preview }: { preview: Preview }) {
   const rates = preview.schedule?.learning_rate ?? [];
+  const moves = rates.some((rate) => rate !== rates[0]);
+  const schedule = new Curve("step");
+  if (moves) {
+    const columns = { step: preview.schedule?.step ?? [], learning_rate: rates };
+    schedule.append({ by: "step", columns, next_cursor: "", complete: true });
+  }
   return (
     <>
       {preview.warnings?.length ? (
@@ -306,10 +314,11 @@ function PreviewText({ preview }: { preview: Preview }) {
           <dt>memory</dt>
           <dd>{bytes(preview.memory_bytes)}</dd>
         </div>
+        {moves ? <Spark curve={schedule} of={["learning_rate"]} /> : null}
         {rates.length > 0 ? (
           <div>
             <dt>learning rate</dt>
-            <dd>{rates[0] === rates.at(-1) ? number(rates[0]) : `${number(rates[0])} → ${number(rates.at(-1))}`}</dd>
+            <dd>{moves ? `${number(rates[0])} → ${number(rates.at(-1))}` : number(rates[0])}</dd>
           </div>
         ) : null}
       </dl>

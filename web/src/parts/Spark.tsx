@@ -1,12 +1,14 @@
-// A word-sized curve for a row of a list: loss and val_loss on a log scale, no axes.
+// A word-sized curve for a row of a list or a line of numbers: on a log scale, no axes.
 
 import type { Curve, Value } from "../logic/curve";
 
 const WIDE = 120;
 const TALL = 26;
 
-export function Spark({ curve }: { curve: Curve | undefined }) {
-  const columns = ["loss", "val_loss"].filter((name) => curve?.columns.has(name));
+const LOSSES = ["loss", "val_loss"];
+
+export function Spark({ curve, of = LOSSES }: { curve: Curve | undefined; of?: string[] }) {
+  const columns = of.filter((name) => curve?.columns.has(name));
   if (!curve || columns.length === 0) return <span class="spark" />;
   const all = columns.flatMap((name) => curve.columns.get(name) ?? []).filter(positive);
   const low = Math.log(all.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY));
@@ -32,7 +34,7 @@ export function Spark({ curve }: { curve: Curve | undefined }) {
       {columns.map((name) => (
         <path
           key={name}
-          class={name === "loss" ? "line-train" : "line-validation"}
+          class={name.startsWith("val_") ? "line-validation" : "line-train"}
           d={path(curve.columns.get(name) ?? [])}
         />
       ))}
