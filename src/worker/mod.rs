@@ -4,6 +4,7 @@
 //! checkpoint, finish; training code cannot tell how. `run.rs` is the way of one job and
 //! `train_job.rs` its work; `recorder.rs` is how what training tells gets to the one writer without holding up a step.
 
+mod checks;
 mod control;
 mod failure;
 mod observer;

@@ -3,6 +3,7 @@
 use chrono::Utc;
 use serde_json::json;
 
+use super::checks::{self, Subject};
 use super::failure::Failure;
 use super::observer::{self, Settings, Watch};
 use super::recorder::Recorder;
@@ -106,6 +107,8 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         return Ok(Ended::Stopped { stop, set: None });
     }
     let start = start::start::<T>(session, recorder, spec, &plan)?;
+    let subject = Subject { spec, plan: &plan, table, encoder: &encoder, train_rows: &parts.train, start: &start };
+    checks::run(session, recorder, &subject)?;
     let rows = |part: &Option<data::Examples<T>>| part.as_ref().map_or(0, |examples| examples.rows);
     let (train_rows, validation_rows, test_rows) = (data.train.rows, rows(&data.validation), rows(&data.test));
     recorder.event(NewEvent {
