@@ -102,7 +102,7 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       for (const line of ["line-train", "line-validation"]) await drawn(page, line, 100);
       await page.locator(".confusion .hit").first().waitFor();
       assert.equal(await page.locator(".confusion .hit").count(), 3);
-      await page.getByRole("heading", { name: "Gradient check" }).waitFor();
+      await page.locator(".check", { hasText: "gradient" }).getByText("passed").first().waitFor();
       await page.locator(".log li").first().waitFor();
       await accessible(page, "a finished job");
 

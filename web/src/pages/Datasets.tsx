@@ -189,9 +189,12 @@ function Samples({ known, onDone }: { known: Dataset[]; onDone: () => void }) {
             <button type="button" onClick={() => install(sample)}>
               {sample.name}
             </button>
-            <span class="small muted">
-              {sample.description} Source: {sample.source}. Licence: {sample.licence}.
-            </span>
+            <div>
+              {sample.description}
+              <div class="small muted">
+                {sample.source} · {sample.licence}
+              </div>
+            </div>
           </li>
         ))}
       </ul>

@@ -11,10 +11,10 @@ import { Opening, Problem, ProblemText, Warnings } from "../parts/Problem";
 import { FINISHED, Status } from "../parts/Status";
 import { JobActions } from "./job/Actions";
 import { Checkpoints } from "./job/Checkpoints";
+import { Checks } from "./job/Checks";
 import { Curves } from "./job/Curves";
 import { EvaluationPanel } from "./job/Evaluation";
 import { Events } from "./job/Events";
-import { GradientCheck } from "./job/GradientCheck";
 import { Predict } from "./job/Predict";
 
 export function JobPage() {
@@ -86,7 +86,7 @@ function OneJob({ id }: { id: string }) {
       <div class="columns">
         <EvaluationPanel id={job.id} ready={job.best !== null} finished={finished} epoch={job.best?.epoch ?? -1} />
         <div class="stack">
-          <GradientCheck id={job.id} finished={finished} />
+          <Checks id={job.id} finished={finished} />
           <Checkpoints id={job.id} name={name} epoch={job.progress?.epoch ?? 0} finished={finished} />
         </div>
       </div>
