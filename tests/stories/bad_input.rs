@@ -68,7 +68,7 @@ fn a_spec_that_makes_no_sense_is_told_all_its_faults() {
 
     let many = faults(server.post(
         "/v1/jobs",
-        &iris(json!({"epochs": 0, "batch_size": -3, "activation": "rleu", "optimizer": {"type": "sgd", "learning_rate": 0}})),
+        &iris(json!({"epochs": 0, "batch_size": -3, "activation": "rleu", "optimizer": {"type": "sgd", "learning_rate": -0.1}})),
     ));
     for pointer in ["/epochs", "/batch_size", "/activation", "/optimizer/learning_rate"] {
         assert!(many.iter().any(|fault| fault.starts_with(pointer)), "no fault at {pointer}: {many:#?}");

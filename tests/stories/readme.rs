@@ -26,7 +26,7 @@ fn the_quick_start_works_line_by_line() {
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
     let predictions = std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap();
-    assert_eq!(predictions.lines().count(), 151, "{predictions}");
+    assert_eq!(predictions.lines().count(), 121, "{predictions}");
     let picture = std::fs::read_to_string(folder.path().join("loss.svg")).unwrap();
     assert!(picture.contains("<svg"), "{picture}");
 }
