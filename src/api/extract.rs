@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -14,6 +15,9 @@ use serde::de::DeserializeOwned;
 
 use super::App;
 use super::problem::{Fault, Kind, Problem, shortened};
+
+/// A body that is read into memory has to come within this time.
+const LONGEST_READ: Duration = Duration::from_secs(60);
 
 /// The query of a request, read parameter by parameter; whatever is left over was misspelt.
 pub(crate) struct Params {
@@ -216,9 +220,11 @@ pub(crate) async fn read_body(request: Request, limit: usize) -> Result<bytes::B
     if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit as u64));
     }
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(body_problem(error, limit as u64)),
+    let reading = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(LONGEST_READ, reading).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) => Err(body_problem(error, limit as u64)),
+        Err(_) => Err(Problem::new(Kind::Timeout, "the body arrived too slowly")),
     }
 }
 

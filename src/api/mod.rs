@@ -3,6 +3,8 @@
 //! A handler extracts, authorises, calls and replies. Not here: what a spec means (`spec`), what is kept (`store`), how a
 //! network learns (`train`), what the dashboard looks like (`ui`).
 
+#![allow(unused_qualifications, reason = "utoipa's macros write out whole paths")]
+
 use std::net::SocketAddr;
 
 use tokio_util::sync::CancellationToken;

@@ -66,9 +66,12 @@ pub(super) fn build(app: &App, config: &Config) -> Result<Router, StartError> {
     if !config.cors_origins.is_empty() {
         router = router.layer(cors(&config.cors_origins)?);
     }
-    Ok(router.layer(CatchPanicLayer::custom(edge::panicked)).layer(from_fn(edge::wrap)).layer(
-        CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(DefaultPredicate::new().and(Whole)),
-    ))
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    Ok(router
+        .layer(CatchPanicLayer::custom(edge::panicked))
+        .layer(from_fn(drain::refused_bodies))
+        .layer(from_fn(edge::wrap))
+        .layer(compression.compress_when(DefaultPredicate::new().and(Whole))))
 }
 
 /// A file that answers ranges has a strong tag over its bytes; those bytes travel as they are.
