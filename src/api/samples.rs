@@ -35,5 +35,5 @@ async fn get_all(Query(page): Query<PageParams>, headers: HeaderMap, uri: Uri) -
               (status = 409, description = "The name is taken", body = ProblemBody, content_type = "application/problem+json")))]
 async fn install(State(app): State<App>, Path(name): Path<String>, Query(()): Query<()>) -> Result<Response, Problem> {
     let sample = samples::get(&name).ok_or_else(|| Problem::not_found("sample", &name))?;
-    Ok(datasets::answer(&datasets::install(&app, sample.name, sample.csv).await?))
+    Ok(datasets::answer(&datasets::install(&app, sample.name, &sample.csv()).await?))
 }

@@ -126,7 +126,7 @@ async fn sample(app: &App, name: &str, kept: bool) -> Result<Found, Problem> {
     if kept {
         return Ok(Found::Dataset(Box::new(datasets::sample(app, name).await?)));
     }
-    let (rows, profile) = app.blocking(move || datasets::profile_of(sample.csv)).await?;
+    let (rows, profile) = app.blocking(move || datasets::profile_of(&sample.csv())).await?;
     let columns = serde_json::to_value(&profile.columns).map_err(Problem::internal)?;
     Ok(Found::Sample(datasets::schema_of(rows, &columns)?))
 }

@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn iris_is_profiled_as_the_contract_shows() {
-        let (table, _) = ingest(samples::get("iris").unwrap().csv, &ParseOptions::default()).unwrap();
+        let (table, _) = ingest(samples::get("iris").unwrap().csv().as_ref(), &ParseOptions::default()).unwrap();
         let profile = profile(&table);
         let json = serde_json::to_value(&profile.columns[0]).unwrap();
         assert_eq!(json["kind"], "numeric");

@@ -275,7 +275,7 @@ fn stage(store: &Store, table: &Table) -> Result<Staged, Problem> {
 /// Makes a dataset of bytes that come with the binary.
 ///
 /// Its name may be taken by something else of the user's: then it stays nameless, and is found by its digest.
-pub(crate) async fn install(app: &App, name: &'static str, bytes: &'static [u8]) -> Result<DatasetPut, Problem> {
+pub(crate) async fn install(app: &App, name: &str, bytes: &[u8]) -> Result<DatasetPut, Problem> {
     let wanted: Name = name.parse().map_err(Problem::internal)?;
     let mut upload = app.store().upload_begin().await?;
     upload.write(bytes).await?;
@@ -294,15 +294,16 @@ pub(crate) fn profile_of(bytes: &[u8]) -> Result<(u64, Profile), Problem> {
 pub(crate) async fn sample(app: &App, name: &str) -> Result<Dataset, Problem> {
     let sample = crate::data::samples::get(name).ok_or_else(|| Problem::not_found("sample", name))?;
     let identity: Value = serde_json::from_str(&ParseOptions::default().canonical()).map_err(Problem::internal)?;
-    let digest = super::sha256_hex(sample.csv);
+    let csv = sample.csv();
+    let digest = super::sha256_hex(&csv);
     if let Some(known) = app.store().dataset_find(&digest, &identity).await? {
         return Ok(known);
     }
-    match install(app, sample.name, sample.csv).await {
+    match install(app, sample.name, &csv).await {
         Ok(put) => Ok(put.dataset),
         Err(problem) if problem.kind() == Kind::NameTaken => {
             let mut upload = app.store().upload_begin().await?;
-            upload.write(sample.csv).await?;
+            upload.write(&csv).await?;
             let staged = upload.finish().await?;
             let plan = Import { name: None, options: ParseOptions::default(), move_name: false, idempotency: None };
             Ok(import(app, staged, plan).await?.dataset)
@@ -319,6 +320,7 @@ pub(crate) fn sample_body(sample: &crate::data::samples::Sample) -> Value {
         "target": sample.target,
         "source": sample.source,
         "licence": sample.licence,
-        "bytes": sample.csv.len(),
+        "rows": sample.rows,
+        "bytes": sample.csv().len(),
     })
 }

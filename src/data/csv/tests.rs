@@ -23,11 +23,11 @@ fn names(table: &Table) -> Vec<&str> {
 #[test]
 fn the_samples_are_read_as_what_they_are() {
     for sample in samples::list() {
-        let (table, detected) = read(sample.csv, &[]);
+        let (table, detected) = read(&sample.csv(), &[]);
         assert_eq!((table.rows, detected.delimiter, detected.header), (sample.rows, ',', true), "{}", sample.name);
         assert!(table.column(sample.target).is_some());
     }
-    let (iris, _) = read(samples::get("iris").unwrap().csv, &[]);
+    let (iris, _) = read(samples::get("iris").unwrap().csv().as_ref(), &[]);
     assert_eq!(kinds(&iris), ["numeric", "numeric", "numeric", "numeric", "categorical"]);
     assert_eq!(iris.row(149)[4], Cell::Text("virginica"));
     assert_eq!(iris.row(0)[0], Cell::Number(5.1));

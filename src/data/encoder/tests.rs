@@ -48,7 +48,7 @@ fn shop_plan() -> EncoderPlan {
 
 #[test]
 fn iris_is_standardised_and_its_classes_are_sorted() {
-    let (table, _) = ingest(samples::get("iris").unwrap().csv, &ParseOptions::default()).unwrap();
+    let (table, _) = ingest(samples::get("iris").unwrap().csv().as_ref(), &ParseOptions::default()).unwrap();
     let inputs = table.columns[..4].iter().map(|column| numeric(&column.name)).collect();
     let plan = plan(inputs, vec![TargetPlan::column("species", TargetKind::Classification)]);
     let encoder = Encoder::fit(&table, &plan, &rows(150)).unwrap();

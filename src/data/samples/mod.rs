@@ -1,4 +1,9 @@
-//! Small real datasets that come with the binary. Where they are from and under which licence: `README.md` beside this file.
+//! Small datasets that come with the binary: real ones, and ones drawn from a fixed key to show a technique at work. Where the real ones are from and under which
+//! licence: `README.md` beside this file.
+
+mod generated;
+
+use std::borrow::Cow;
 
 /// A dataset that comes with the binary.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +20,41 @@ pub struct Sample {
     pub source: &'static str,
     /// Under which terms.
     pub licence: &'static str,
-    /// The file, a CSV with a header.
-    pub csv: &'static [u8],
+    content: Content,
+}
+
+/// Where the bytes are.
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Bundled(&'static [u8]),
+    Generated(fn() -> String),
+}
+
+impl Sample {
+    /// The file, a CSV with a header; the same bytes each time.
+    pub fn csv(&self) -> Cow<'static, [u8]> {
+        match self.content {
+            Content::Bundled(bytes) => Cow::Borrowed(bytes),
+            Content::Generated(generate) => Cow::Owned(generate().into_bytes()),
+        }
+    }
+}
+
+/// A sample that this server draws itself.
+const fn generated(
+    name: &'static str,
+    rows: usize,
+    target: &'static str,
+    description: &'static str,
+    generate: fn() -> String,
+) -> Sample {
+    let (source, licence) = ("drawn by this server from a fixed key", "CC0 1.0");
+    Sample { name, description, target, rows, source, licence, content: Content::Generated(generate) }
 }
 
 /// By name.
-const SAMPLES: [Sample; 2] = [
+const SAMPLES: [Sample; 7] = [
+    generated("blobs", 1000, "cloud", "Five clouds of points in the plane", generated::blobs),
     Sample {
         name: "digits",
         description: "8x8 grey levels of handwritten digits, and the digit",
@@ -28,7 +62,7 @@ const SAMPLES: [Sample; 2] = [
         rows: 1797,
         source: "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (test set), UCI Machine Learning Repository, 1998, doi:10.24432/C50P49",
         licence: "CC BY 4.0",
-        csv: include_bytes!("digits.csv"),
+        content: Content::Bundled(include_bytes!("digits.csv")),
     },
     Sample {
         name: "iris",
@@ -37,8 +71,36 @@ const SAMPLES: [Sample; 2] = [
         rows: 150,
         source: "R. A. Fisher, The use of multiple measurements in taxonomic problems, 1936; UCI Machine Learning Repository, doi:10.24432/C56C76",
         licence: "CC BY 4.0",
-        csv: include_bytes!("iris.csv"),
+        content: Content::Bundled(include_bytes!("iris.csv")),
     },
+    generated(
+        "rare-words",
+        4000,
+        "label",
+        "Texts whose label hangs on words that are each seen about five times: AdaGrad's case",
+        generated::rare_words,
+    ),
+    generated(
+        "shared-words",
+        3000,
+        "tag",
+        "Three words a row; `kind` is known everywhere, `tag` in 400 training rows: word vectors shared between tasks",
+        generated::shared_words,
+    ),
+    generated(
+        "spirals",
+        1000,
+        "arm",
+        "Two arms that wind around each other: no straight line parts them",
+        generated::spirals,
+    ),
+    generated(
+        "two-tasks",
+        2500,
+        "few",
+        "Twelve numbers; `many` is known everywhere, `few` in 120 training rows: a second task that helps the first",
+        generated::two_tasks,
+    ),
 ];
 
 /// All samples, by name.
