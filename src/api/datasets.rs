@@ -151,19 +151,19 @@ async fn rows(
     let dataset = app.store().dataset_get(&key).await?;
     let path = app.store().dataset_table(&dataset);
     let (offset, limit) = (wanted.offset, wanted.limit);
-    let rows = app.blocking(move || Ok(read_rows(&Table::open(&path)?, offset, limit))).await?;
+    let rows =
+        app.blocking(move || Ok(read_rows(&Table::open_rows(&path, offset..offset.saturating_add(limit))?))).await?;
     match Format::chosen(wanted.format, &headers) {
         Format::Json => Ok(axum::Json(json!({"data": rows, "offset": offset, "rows": dataset.rows})).into_response()),
         other => list::table(&rows, other),
     }
 }
 
-fn read_rows(table: &Table, offset: usize, limit: usize) -> Vec<Value> {
-    let end = offset.saturating_add(limit).min(table.rows);
+fn read_rows(table: &Table) -> Vec<Value> {
     let row = |at: usize| -> Map<String, Value> {
         table.columns.iter().map(|column| (column.name.clone(), column.cell(at).to_json())).collect()
     };
-    (offset.min(end)..end).map(|at| Value::Object(row(at))).collect()
+    (0..table.rows).map(|at| Value::Object(row(at))).collect()
 }
 
 /// Gives the bytes as they were uploaded.

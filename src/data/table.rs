@@ -2,8 +2,10 @@
 
 mod file;
 
+use std::ops::Range;
 use std::path::Path;
 
+use file::Wanted;
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, DataError};
@@ -117,7 +119,7 @@ impl Table {
     /// # Errors
     /// [`DataError::Corrupt`] where a checksum or a length is wrong, [`DataError::Io`] where reading fails.
     pub fn open(path: &Path) -> Result<Table, DataError> {
-        file::read(path, None)
+        file::read(path, Wanted::default())
     }
 
     /// Reads only the named columns of a table file; names that it does not have are left out.
@@ -125,7 +127,15 @@ impl Table {
     /// # Errors
     /// As [`Table::open`].
     pub fn open_columns(path: &Path, names: &[&str]) -> Result<Table, DataError> {
-        file::read(path, Some(names))
+        file::read(path, Wanted { columns: Some(names), rows: None })
+    }
+
+    /// Reads only the rows of `range`, as far as they are there: the table's first row is then that of `range.start`.
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub fn open_rows(path: &Path, range: Range<usize>) -> Result<Table, DataError> {
+        file::read(path, Wanted { columns: None, rows: Some(range) })
     }
 
     /// Writes the table as one columnar file. Syncing and naming the file is the caller's.

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -128,13 +129,22 @@ pub(super) fn write(table: &Table, out: &mut impl Write) -> Result<(), DataError
     Ok(())
 }
 
-pub(super) fn read(path: &Path, names: Option<&[&str]>) -> Result<Table, DataError> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    read_from(&mut file, length, names)
+/// Which part of a table to read; the rest of the file is not looked at.
+#[derive(Clone, Default)]
+pub(super) struct Wanted<'a> {
+    /// These columns; all where it is not said.
+    pub(super) columns: Option<&'a [&'a str]>,
+    /// These rows, as far as they are there; all where it is not said.
+    pub(super) rows: Option<Range<usize>>,
 }
 
-fn read_from(file: &mut (impl Read + Seek), length: u64, names: Option<&[&str]>) -> Result<Table, DataError> {
+pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    read_from(&mut file, length, wanted)
+}
+
+fn read_from(file: &mut (impl Read + Seek), length: u64, wanted: Wanted<'_>) -> Result<Table, DataError> {
     let magic = MAGIC.len() as u64;
     if length < magic + TAIL_BYTES {
         return Err(corrupt("it is too short"));
@@ -167,14 +177,16 @@ fn read_from(file: &mut (impl Read + Seek), length: u64, names: Option<&[&str]>)
         return Err(corrupt(&format!("it is of version {}, this server reads {VERSION}", directory.version)));
     }
     let rows = usize::try_from(directory.rows).map_err(|_| corrupt("it has too many rows"))?;
-    let mut source = Source { file, end };
+    let window =
+        wanted.rows.map_or(0..rows, |range| range.start.min(rows)..range.end.clamp(range.start.min(rows), rows));
+    let mut source = Source { file, end, rows, window: window.clone() };
     let mut columns = Vec::new();
     for entry in &directory.columns {
-        if names.is_none_or(|names| names.contains(&entry.name.as_str())) {
-            columns.push(source.column(entry, rows)?);
+        if wanted.columns.is_none_or(|names| names.contains(&entry.name.as_str())) {
+            columns.push(source.column(entry)?);
         }
     }
-    Ok(Table { rows, columns, warnings: directory.warnings })
+    Ok(Table { rows: window.len(), columns, warnings: directory.warnings })
 }
 
 fn corrupt(detail: &str) -> DataError {
@@ -185,6 +197,10 @@ fn corrupt(detail: &str) -> DataError {
 struct Source<'a, F> {
     file: &'a mut F,
     end: u64,
+    /// Rows of the table.
+    rows: usize,
+    /// Rows to read.
+    window: Range<usize>,
 }
 
 impl<F: Read + Seek> Source<'_, F> {
@@ -205,20 +221,26 @@ impl<F: Read + Seek> Source<'_, F> {
     fn values<V, const N: usize>(
         &mut self,
         entry: &ColumnEntry,
-        rows: usize,
         from_bytes: fn([u8; N]) -> V,
     ) -> Result<Vec<V>, DataError> {
-        let mut values = Vec::new();
-        for block in &entry.blocks {
-            let bytes = self.block(block, &entry.name)?;
-            let (whole, rest) = bytes.as_chunks::<N>();
-            if !rest.is_empty() || whole.len() as u64 != block.rows {
-                return Err(corrupt(&format!("a block of column \"{}\" has a wrong length", entry.name)));
-            }
-            values.extend(whole.iter().map(|bytes| from_bytes(*bytes)));
+        let wrong = || corrupt(&format!("column \"{}\" does not have its {} rows", entry.name, self.rows));
+        let lengths = entry.blocks.iter().map(|block| block.rows);
+        let sum = lengths.clone().try_fold(0u64, u64::checked_add);
+        let whole = entry.blocks.iter().all(|block| block.rows.checked_mul(N as u64) == Some(block.bytes));
+        if sum != Some(self.rows as u64) || !whole {
+            return Err(wrong());
         }
-        if values.len() != rows {
-            return Err(corrupt(&format!("column \"{}\" has {} rows, expected {rows}", entry.name, values.len())));
+        let mut values = Vec::new();
+        let mut start = 0;
+        for block in &entry.blocks {
+            let end = start + block.rows as usize;
+            let wanted = self.window.start.max(start)..self.window.end.min(end);
+            if wanted.start < wanted.end {
+                let bytes = self.block(block, &entry.name)?;
+                let (chunks, _) = bytes.as_chunks::<N>();
+                values.extend(chunks[wanted.start - start..wanted.end - start].iter().map(|bytes| from_bytes(*bytes)));
+            }
+            start = end;
         }
         Ok(values)
     }
@@ -242,12 +264,12 @@ impl<F: Read + Seek> Source<'_, F> {
         Ok(texts)
     }
 
-    fn column(&mut self, entry: &ColumnEntry, rows: usize) -> Result<Column, DataError> {
+    fn column(&mut self, entry: &ColumnEntry) -> Result<Column, DataError> {
         let values = match entry.storage {
-            Storage::F64 => Values::Numeric(self.values(entry, rows, f64::from_le_bytes)?),
-            Storage::Milliseconds => Values::Datetime(self.values(entry, rows, i64::from_le_bytes)?),
+            Storage::F64 => Values::Numeric(self.values(entry, f64::from_le_bytes)?),
+            Storage::Milliseconds => Values::Datetime(self.values(entry, i64::from_le_bytes)?),
             Storage::Codes => {
-                let codes = self.values(entry, rows, u32::from_le_bytes)?;
+                let codes = self.values(entry, u32::from_le_bytes)?;
                 let dictionary = self.texts(entry)?;
                 if codes.iter().any(|code| *code != MISSING_CODE && *code as usize >= dictionary.len()) {
                     return Err(corrupt(&format!("column \"{}\" has a code without a text", entry.name)));
@@ -279,8 +301,8 @@ mod tests {
         bytes
     }
 
-    fn back(bytes: &[u8], names: Option<&[&str]>) -> Result<Table, DataError> {
-        read_from(&mut Cursor::new(bytes), bytes.len() as u64, names)
+    fn back(bytes: &[u8], wanted: Wanted<'_>) -> Result<Table, DataError> {
+        read_from(&mut Cursor::new(bytes), bytes.len() as u64, wanted)
     }
 
     fn column(rows: usize) -> impl Strategy<Value = Column> {
@@ -318,7 +340,7 @@ mod tests {
 
         #[test]
         fn a_table_comes_back_as_it_was(table in table()) {
-            prop_assert_eq!(back(&bytes(&table), None).unwrap(), table);
+            prop_assert_eq!(back(&bytes(&table), Wanted::default()).unwrap(), table);
         }
 
         #[test]
@@ -326,9 +348,9 @@ mod tests {
             let mut damaged = bytes(&table);
             let place = place.index(damaged.len());
             damaged[place] ^= flip;
-            prop_assert!(back(&damaged, None).is_err());
+            prop_assert!(back(&damaged, Wanted::default()).is_err());
             let whole = bytes(&table);
-            prop_assert!(back(&whole[..place], None).is_err());
+            prop_assert!(back(&whole[..place], Wanted::default()).is_err());
         }
     }
 
@@ -342,9 +364,15 @@ mod tests {
         };
         let table = Table { rows, columns: vec![column("a", 0.0), column("b", 0.5)], warnings: Vec::new() };
         let bytes = bytes(&table);
-        let read = back(&bytes, Some(&["b", "c"])).unwrap();
+        let read = back(&bytes, Wanted { columns: Some(&["b", "c"]), rows: None }).unwrap();
         assert_eq!((read.rows, read.columns.len()), (rows, 1));
         assert_eq!(read.columns[0], table.columns[1]);
+        for range in [BLOCK_ROWS - 2..BLOCK_ROWS + 3, 5..5, rows - 1..rows + 9, rows + 4..rows + 9] {
+            let read = back(&bytes, Wanted { columns: None, rows: Some(range.clone()) }).unwrap();
+            let Values::Numeric(values) = &read.columns[0].values else { panic!("numbers") };
+            let expected: Vec<f64> = range.filter(|i| *i < rows).map(|i| i as f64).collect();
+            assert_eq!((values, read.rows), (&expected, expected.len()));
+        }
     }
 
     #[test]
@@ -352,6 +380,6 @@ mod tests {
         let values = Values::Numeric(vec![1.0, f64::NAN]);
         let columns = vec![Column { name: "x".into(), kind: Kind::Numeric, values }];
         let table = Table { rows: 2, columns, warnings: Vec::new() };
-        assert!(back(&bytes(&table), None).unwrap().columns[0].is_missing(1));
+        assert!(back(&bytes(&table), Wanted::default()).unwrap().columns[0].is_missing(1));
     }
 }
