@@ -263,3 +263,65 @@ fn a_stream_gives_rows_in_chunks_and_goes_on_after_a_bad_one() {
     assert!(rows[0].fault.is_none());
     assert!(stream.next_rows(3).unwrap().is_empty());
 }
+
+mod any_bytes {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::data::profile::profile;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        /// Whatever is sent is a table of whole columns or a fault, never a panic.
+        #[test]
+        fn never_panic(
+            text in prop_oneof![
+                "([-0-9a-zé.:NAtrue\"]{0,6}[,;\t|\r\n]){0,60}",
+                proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            ],
+            raw in proptest::collection::vec(any::<u8>(), 0..200),
+            decimal in prop_oneof![Just('.'), Just(',')],
+        ) {
+            let options = ParseOptions { decimal: Some(decimal), ..ParseOptions::default() };
+            for bytes in [text.as_bytes(), &raw] {
+                if let Ok((table, _)) = ingest(bytes, &options) {
+                    prop_assert!(table.rows > 0);
+                    prop_assert!(table.columns.iter().all(|column| column.len() == table.rows));
+                    let profile = profile(&table);
+                    prop_assert_eq!(profile.columns.len(), table.columns.len());
+                }
+                if let Ok(mut stream) = RowStream::open(bytes, &options) {
+                    while let Ok(rows) = stream.next_rows(7) && !rows.is_empty() {
+                        let _ = rows.iter().map(|row| row.cell(0)).collect::<Vec<_>>();
+                    }
+                }
+            }
+        }
+
+        /// A table written as CSV is read as it was, whatever its labels are and however its lines end.
+        #[test]
+        fn labels_and_numbers_survive(
+            cells in proptest::collection::vec(("[a-z][a-z,;\"\n|é ]{0,8}[a-z]", -1e6f64..1e6), 2..30),
+            delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'\t'), Just(b'|')],
+            crlf: bool,
+        ) {
+            let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().delimiter(delimiter).terminator(terminator).from_writer(Vec::new());
+            writer.write_record(["label", "number"]).unwrap();
+            for (label, number) in &cells {
+                writer.write_record([label.as_str(), &number.to_string()]).unwrap();
+            }
+            let bytes = writer.into_inner().unwrap();
+            let pairs = [("kinds", "label:categorical,number:numeric")];
+            let options = ParseOptions { delimiter: Some(delimiter as char), ..ParseOptions::parse(pairs).unwrap() };
+            let options = ParseOptions { null: Some(Vec::new()), header: Some(true), ..options };
+            let (table, _) = ingest(&bytes[..], &options).unwrap();
+            prop_assert_eq!(table.rows, cells.len());
+            for (row, (label, number)) in cells.iter().enumerate() {
+                prop_assert_eq!(table.row(row)[0], Cell::Text(label));
+                prop_assert_eq!(table.row(row)[1], Cell::Number(*number));
+            }
+        }
+    }
+}
