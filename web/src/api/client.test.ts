@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ApiError, get, keepKey, key, keyWanted, list, request, Unreachable } from "./client";
+import { ApiError, get, keepKey, key, keyWanted, list, request, tablePages, Unreachable } from "./client";
 
 const calls: { path: string; headers: Headers }[] = [];
 
@@ -89,5 +89,18 @@ describe("lists", () => {
     );
     expect(await list("/v1/datasets", 500)).toEqual([1, 2, 3]);
     expect(calls[1]?.path).toContain("after=x%26y");
+  });
+});
+
+describe("a table that comes in pages", () => {
+  it("has one header and every row", async () => {
+    const more = { headers: { Link: '</v1/jobs/1/metrics?after=e2&format=csv>; rel="next"' } };
+    answers(
+      () => new Response("epoch,loss\n0,1\n1,0.5\n", more),
+      () => new Response("epoch,loss\n2,0.4\n", more),
+      () => new Response("epoch,loss\n", more),
+    );
+    expect((await tablePages("/v1/jobs/1/metrics?format=csv")).join("")).toBe("epoch,loss\n0,1\n1,0.5\n2,0.4\n");
+    expect(calls[1]?.path).toBe("/v1/jobs/1/metrics?after=e2&format=csv");
   });
 });

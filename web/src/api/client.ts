@@ -128,7 +128,31 @@ export async function list<T>(path: string, most: number, signal?: AbortSignal):
 /** Fetches a file with the key and hands it to the browser's downloads. */
 export async function download(path: string, name: string): Promise<void> {
   const response = await request(path, { headers: { Accept: "*/*" } });
-  const url = URL.createObjectURL(await response.blob());
+  save(await response.blob(), name);
+}
+
+/** Fetches all pages of a CSV, one header in front of them, and hands it to the browser's downloads. */
+export async function downloadTable(path: string, name: string): Promise<void> {
+  save(new Blob(await tablePages(path), { type: "text/csv" }), name);
+}
+
+/** The pages of a CSV in order; each but the first without its header. The list ends with the first page without rows. */
+export async function tablePages(path: string): Promise<string[]> {
+  const pages: string[] = [];
+  let next: string | undefined = path;
+  while (next) {
+    const response: Response = await request(next, { headers: { Accept: "text/csv" } });
+    const text = await response.text();
+    const rows = text.slice(text.indexOf("\n") + 1);
+    if (pages.length > 0 && rows.trim() === "") break;
+    pages.push(pages.length === 0 ? text : rows);
+    next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers.get("Link") ?? "")?.[1];
+  }
+  return pages;
+}
+
+function save(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

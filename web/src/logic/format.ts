@@ -88,3 +88,8 @@ export function percent(share: number | null | undefined): string {
 export function words(code: string): string {
   return code.replaceAll("_", " ");
 }
+
+/** What to call a job: its own name, or its dataset with the end of its id. */
+export function jobName(job: { id: string; name: string | null; dataset: { name: string | null } }): string {
+  return job.name ?? `${job.dataset.name ?? "job"} ${job.id.slice(-6)}`;
+}

@@ -5,7 +5,7 @@ import { useRoute } from "preact-iso";
 import { get } from "../api/client";
 import type { Job, JsonObject } from "../api/types";
 import { useLive, useNow } from "../live";
-import { ago, bytes, compact, count, duration, number, words } from "../logic/format";
+import { ago, bytes, compact, count, duration, jobName, number, words } from "../logic/format";
 import { title } from "../parts/Header";
 import { Opening, Problem, ProblemText, Warnings } from "../parts/Problem";
 import { FINISHED, Status } from "../parts/Status";
@@ -35,7 +35,7 @@ function OneJob({ id }: { id: string }) {
     },
     [id],
   );
-  const name = job?.name ?? id;
+  const name = job ? jobName(job) : id;
   useEffect(() => title(job ? `${name} · ${words(job.status)}` : name), [name, job?.status]);
 
   if (!job) return <Opening name={id} error={error} />;

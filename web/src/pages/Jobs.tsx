@@ -6,7 +6,7 @@ import { get } from "../api/client";
 import type { Job, Metrics, Status as Name, Page } from "../api/types";
 import { useLive, useNow } from "../live";
 import { Curve } from "../logic/curve";
-import { ago, compact, duration, number, words } from "../logic/format";
+import { ago, compact, duration, jobName, number, words } from "../logic/format";
 import { title } from "../parts/Header";
 import { Problem } from "../parts/Problem";
 import { ProgressBar } from "../parts/ProgressBar";
@@ -123,7 +123,7 @@ function Row({ job, spark, now }: { job: Job; spark: Curve | undefined; now: num
   return (
     <tr>
       <th scope="row">
-        <a href={`/jobs/${job.id}`}>{job.name ?? job.id}</a>
+        <a href={`/jobs/${job.id}`}>{jobName(job)}</a>
         <div class="small muted">
           {job.dataset.name ?? job.dataset.id}
           {job.parameters ? ` · ${compact(job.parameters)} parameters` : ""}

@@ -2,16 +2,24 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { download } from "../api/client";
+import { download, downloadTable } from "../api/client";
 
-export function Download({ path, name, children }: { path: string; name: string; children: ComponentChildren }) {
+interface Props {
+  path: string;
+  name: string;
+  /** The file is a CSV that the server gives page by page. */
+  pages?: boolean;
+  children: ComponentChildren;
+}
+
+export function Download({ path, name, pages = false, children }: Props) {
   const [failed, setFailed] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const start = async () => {
     setBusy(true);
     setFailed(null);
     try {
-      await download(path, name);
+      await (pages ? downloadTable : download)(path, name);
     } catch (error) {
       setFailed((error as Error).message);
     } finally {

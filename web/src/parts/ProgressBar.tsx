@@ -1,7 +1,7 @@
 // How far a job is: a bar with its numbers.
 
 import type { Job } from "../api/types";
-import { count, duration } from "../logic/format";
+import { count, duration, jobName } from "../logic/format";
 
 export function ProgressBar({ job }: { job: Job }) {
   const { progress } = job;
@@ -13,7 +13,7 @@ export function ProgressBar({ job }: { job: Job }) {
     job.status === "running" && progress.eta_seconds !== null ? ` · ${duration(progress.eta_seconds)} left` : "";
   return (
     <div class="progress">
-      <progress max={1} value={share} aria-label={`Progress of ${job.name ?? job.id}`} />
+      <progress max={1} value={share} aria-label={`Progress of ${jobName(job)}`} />
       <div class="small muted">
         epoch {count(progress.epoch)} / {count(progress.epochs)}
         {eta}

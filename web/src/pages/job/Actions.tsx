@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { post, remove } from "../../api/client";
 import type { Job, JsonObject } from "../../api/types";
+import { jobName } from "../../logic/format";
 import { parseObject } from "../../logic/spec";
 import { Dialog } from "../../parts/Dialog";
 import { Problem } from "../../parts/Problem";
@@ -26,7 +27,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
   const finished = FINISHED.includes(job.status);
   return (
     <div class="actions">
-      {job.status === "running" || job.status === "queued" || job.status === "paused" ? (
+      {!finished && job.status !== "cancelling" ? (
         <button type="button" onClick={() => tell("cancel")}>
           Cancel
         </button>
@@ -82,7 +83,7 @@ function Fork({ job, onClose }: { job: Job; onClose: () => void }) {
     }
   };
   return (
-    <Dialog title={`Fork ${job.name ?? job.id}`} onClose={onClose}>
+    <Dialog title={`Fork ${jobName(job)}`} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -114,7 +115,7 @@ function Fork({ job, onClose }: { job: Job; onClose: () => void }) {
 function Confirm({ job, onClose, onYes }: { job: Job; onClose: () => void; onYes: () => Promise<void> }) {
   const [failed, setFailed] = useState<Error | null>(null);
   return (
-    <Dialog title={`Delete ${job.name ?? job.id}?`} onClose={onClose}>
+    <Dialog title={`Delete ${jobName(job)}?`} onClose={onClose}>
       <p>Its metrics, events and checkpoints go with it. This cannot be undone.</p>
       <Problem error={failed} />
       <div class="actions">

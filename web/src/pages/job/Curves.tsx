@@ -10,8 +10,10 @@ import { Chart, look } from "../../parts/Chart";
 import { Download } from "../../parts/Download";
 import { Problem } from "../../parts/Problem";
 
-/** Steps can be a million; a screen shows no more than this. */
-const STEP_POINTS = 4000;
+/** Points can be a million; a screen shows no more than this. The server thins the whole and keeps every extreme. */
+const THINNED = 4000;
+/** Points that have come since may add up to this before the whole is thinned again. */
+const MOST = 4 * THINNED;
 const ROWS = 12;
 
 interface Props {
@@ -26,6 +28,7 @@ export function Curves({ id, name, best, finished }: Props) {
   const [log, setLog] = useState<boolean | null>(null);
   const [chosen, setChosen] = useState("loss");
   const [version, setVersion] = useState(0);
+  const [thinned, setThinned] = useState(false);
   const [point, setPoint] = useState<number | null>(null);
   const curve = useRef(new Curve("epoch"));
 
@@ -34,19 +37,16 @@ export function Curves({ id, name, best, finished }: Props) {
       if (curve.current.by !== by) curve.current = new Curve(by);
       const shown = curve.current;
       const path = `/v1/jobs/${id}/metrics?by=${by}`;
-      if (by === "step") {
-        // Thinned by the server as a whole; while nothing changes it costs a comparison of tags.
-        const answer = await get<Metrics>(`${path}&max_points=${STEP_POINTS}`, signal);
-        shown.replace(answer);
-        setVersion((v) => v + 1);
-        return !answer.complete;
-      }
       const before = shown.version;
       let answer: Metrics;
       do {
-        const cursor = shown.cursor ? `&after=${encodeURIComponent(shown.cursor)}` : "";
-        answer = await get<Metrics>(path + cursor, signal);
-        shown.append(answer);
+        const whole = shown.cursor === null || shown.x.length > MOST;
+        const part = whole ? `&max_points=${THINNED}` : `&after=${encodeURIComponent(shown.cursor ?? "")}`;
+        answer = await get<Metrics>(path + part, signal);
+        if (whole) {
+          shown.replace(answer);
+          setThinned(answer.downsampled === true);
+        } else shown.append(answer);
       } while (answer.has_more && !signal.aborted);
       if (shown.version !== before) setVersion((v) => v + 1);
       return !shown.complete;
@@ -141,8 +141,9 @@ export function Curves({ id, name, best, finished }: Props) {
           <summary>Numbers</summary>
           <Numbers curve={data} columns={columns} />
         </details>
+        {thinned ? <span class="muted">Thinned to what a screen can show; the CSV has every point.</span> : null}
         <span class="spring" />
-        <Download path={`/v1/jobs/${id}/metrics?by=${by}&format=csv`} name={`${name}-${by}.csv`}>
+        <Download path={`/v1/jobs/${id}/metrics?by=${by}&format=csv`} name={`${name}-${by}.csv`} pages>
           CSV
         </Download>
         <Download path={`/v1/jobs/${id}/loss.svg?log=${logarithmic}`} name={`${name}-loss.svg`}>
