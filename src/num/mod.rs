@@ -2,12 +2,14 @@
 //! network is.
 
 mod elementary;
+mod kernel;
 pub mod product;
 pub mod random;
 mod real;
 pub mod reduce;
 pub mod threads;
 
+pub use kernel::isa::{Pass, run};
 pub use product::{Matrix, Packed, product};
 pub use real::Real;
 pub use threads::Threads;
