@@ -131,11 +131,8 @@ impl Dense {
         let size = rows * self.units;
         let z = &mut space.z[..size];
         let weight = Matrix::transposed(of(self.weight), self.inputs);
-        product(Matrix::rows(input, self.inputs), weight, z, (rows, self.inputs, self.units), packed, threads);
-        if let Some(bias) = self.bias {
-            let bias = of(bias);
-            z.chunks_exact_mut(self.units).for_each(|row| row.iter_mut().zip(bias).for_each(|(z, &b)| *z += b));
-        }
+        let bias = self.bias.map(of);
+        product(Matrix::rows(input, self.inputs), weight, bias, z, (rows, self.inputs, self.units), packed, threads);
         if let Some(norm) = self.norm {
             let affine = Affine { scale: of(norm.scale), shift: of(norm.shift) };
             match (norm.running, &mut *mode) {
@@ -218,7 +215,15 @@ impl Dense {
         }
         let d_weight = &mut gradient[layout.segments()[self.weight].range()];
         let shape = (self.units, rows, self.inputs);
-        product(Matrix::transposed(d, self.units), Matrix::rows(input, self.inputs), d_weight, shape, packed, threads);
+        product(
+            Matrix::transposed(d, self.units),
+            Matrix::rows(input, self.inputs),
+            None,
+            d_weight,
+            shape,
+            packed,
+            threads,
+        );
     }
 
     /// The slope with respect to the inputs `first..`, `[B, inputs - first]`, from the one in `space.d`.
@@ -236,7 +241,7 @@ impl Dense {
         let weight = &parameters[layout.segments()[self.weight].range()];
         let weight = Matrix::columns_from(weight, self.inputs, first);
         let shape = (rows, self.units, self.inputs - first);
-        product(Matrix::rows(&space.d, self.units), weight, into, shape, packed, threads);
+        product(Matrix::rows(&space.d, self.units), weight, None, into, shape, packed, threads);
     }
 
     /// The sparsity penalty of the last forward pass.

@@ -203,7 +203,7 @@ impl Network {
             touched: self.architecture.tables.iter().map(|table| embedding::Touched::new(table.rows)).collect(),
             gradient_is_fresh: true,
             tasks: vec![TaskLoss::default(); self.heads.len()],
-            packed: crate::num::Packed::with_capacity(widest.min(4096), widest.min(512)),
+            packed: crate::num::Packed::with_capacity(widest.max(rows).min(4096), threads),
             threads: Threads::new(threads),
         }
     }

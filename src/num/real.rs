@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use super::elementary;
+use super::kernel::product::Wide;
 
 /// A number that networks are trained in. Every operation gives the same bits on every machine.
 pub trait Real:
@@ -16,6 +17,7 @@ pub trait Real:
     + Send
     + Sync
     + 'static
+    + Wide
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

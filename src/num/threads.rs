@@ -1,18 +1,24 @@
-//! Fork and join over the rows of a result. Threads split rows, never a sum, so their number cannot change a bit.
+//! How many threads a computation may use, and fork and join over parts of it. Threads split rows and columns, never a sum, so their
+//! number cannot change a bit.
 
-/// Below this many multiply-adds a second thread costs more than it brings.
-const WORTH_SPLITTING: usize = 1 << 17;
+use std::sync::{Arc, OnceLock};
 
-/// How many threads a computation may use.
+use super::kernel::pool::Pool;
+
+/// Below this many multiply-adds for each thread another one costs more than it brings.
+const WORTH_A_THREAD: usize = 1 << 17;
+
+/// The threads of one training or one evaluation; clones share them. They start with the first work that is worth it.
 #[derive(Clone, Debug)]
 pub struct Threads {
     count: usize,
+    pool: Arc<OnceLock<Pool>>,
 }
 
 impl Threads {
     /// Up to `count` threads, the calling one among them; at least 1.
     pub fn new(count: usize) -> Self {
-        Threads { count: count.max(1) }
+        Threads { count: count.clamp(1, 256), pool: Arc::default() }
     }
 
     /// How many threads may be used.
@@ -20,25 +26,19 @@ impl Threads {
         self.count
     }
 
-    /// Calls `work(first_row, rows)` on disjoint runs of whole rows of `out` (each `width` long) that cover it, at the same time
-    /// where `cost` multiply-adds are worth it.
-    pub fn split_rows<T: Send>(&self, out: &mut [T], width: usize, cost: usize, work: impl Fn(usize, &mut [T]) + Sync) {
-        let rows = out.len() / width.max(1);
-        let parts = self.count.min(cost / WORTH_SPLITTING).min(rows);
-        if parts <= 1 {
-            return work(0, out);
+    /// How many of them are worth using for this many multiply-adds.
+    #[inline]
+    pub fn worth(&self, multiply_adds: usize) -> usize {
+        if self.count == 1 { 1 } else { self.count.min(multiply_adds / WORTH_A_THREAD).max(1) }
+    }
+
+    /// Calls `task(part)` once for each part of `0..parts`, at the same time as far as there are threads; a single part is done right here.
+    #[inline]
+    pub fn run(&self, parts: usize, task: impl Fn(usize) + Sync) {
+        if parts <= 1 || self.count == 1 {
+            return (0..parts).for_each(task);
         }
-        let rows_each = rows.div_ceil(parts);
-        let mut runs = out.chunks_mut(rows_each * width).enumerate();
-        let own = runs.next();
-        std::thread::scope(|scope| {
-            for (part, run) in runs {
-                let work = &work;
-                scope.spawn(move || work(part * rows_each, run));
-            }
-            if let Some((_, run)) = own {
-                work(0, run);
-            }
-        });
+        let pool = self.pool.get_or_init(|| Pool::new(self.count - 1));
+        pool.run(parts.min(usize::from(u16::MAX)) as u16, &task);
     }
 }
