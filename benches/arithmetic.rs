@@ -32,14 +32,14 @@ fn products(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("product");
     for (m, k, n) in [(32, 64, 64), (32, 64, 10), (128, 784, 256), (512, 512, 512)] {
         let (a, b, mut c) = (numbers::<f32>(m * k), numbers::<f32>(k * n), vec![0.0; m * n]);
-        let mut packed = Packed::with_capacity(k, n);
+        let mut packed = Packed::default();
         group.throughput(Throughput::Elements((m * k * n) as u64));
         for threads in [1, 2] {
             let pool = Threads::new(threads);
             group.bench_function(format!("f32 {m}x{k}x{n}, {threads} thread(s)"), |bencher| {
                 bencher.iter(|| {
                     let (a, b) = (Matrix::rows(&a, k), Matrix::rows(&b, n));
-                    product(a, b, black_box(&mut c), (m, k, n), &mut packed, &pool);
+                    product(a, b, None, black_box(&mut c), (m, k, n), &mut packed, &pool);
                 });
             });
         }
