@@ -18,9 +18,6 @@ use super::error::no_such;
 use super::problem::Problem;
 use crate::id::JobId;
 
-/// The arithmetic that new jobs are computed with.
-const ARITHMETIC_VERSION: u32 = 1;
-
 /// The routes of jobs.
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

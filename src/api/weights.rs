@@ -19,6 +19,7 @@ use super::list::{self, PageParams};
 use super::problem::{Fault, Kind, Problem, ProblemBody};
 use super::time;
 use super::upload::receive;
+use crate::export::{self, TensorSummary};
 use crate::id::{Name, ParseError, WeightsId};
 use crate::store::{NewWeights, Staged, Weights};
 
@@ -117,8 +118,10 @@ async fn insert(
 
 /// The names, types and shapes of the tensors (blocking).
 fn summary(file: &Staged) -> Result<Value, Problem> {
-    let _ = file;
-    Ok(json!([]))
+    let refused = |detail: String| Problem::new(Kind::InvalidWeights, format!("not a safetensors file: {detail}"));
+    let tensors = export::summary(&mut file.open()?).map_err(refused)?;
+    let body = |tensor: TensorSummary| json!({"name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape});
+    Ok(tensors.into_iter().map(body).collect())
 }
 
 fn answer(weights: &Weights, created: bool) -> Response {

@@ -1,5 +1,6 @@
 //! From a checkpoint and raw rows to named predictions. Not the files and bodies that rows come from.
 
+mod evaluate;
 mod model;
 
 use crate::data::encoder::TargetKind;

@@ -5,17 +5,19 @@ use crate::data::error::RowFault;
 use crate::data::{Cell, Encoder, Examples, Table};
 use crate::nn::{Batch, Network, Tokens, head};
 use crate::num::Real;
-use crate::train::{Checkpoint, Precision};
+use crate::train::{Checkpoint, OwnUnit, Precision};
 
 #[derive(Debug)]
 pub(super) struct Model {
-    network: Network,
-    weights: Weights,
+    pub network: Network,
+    pub weights: Weights,
+    /// Unit of each head's output.
+    pub units: Vec<OwnUnit>,
 }
 
 /// Parameters and buffers.
 #[derive(Debug)]
-enum Weights {
+pub(super) enum Weights {
     Single(Vec<f32>, Vec<f32>),
     Double(Vec<f64>, Vec<f64>),
 }
@@ -26,7 +28,8 @@ impl Model {
             Precision::F32 => Weights::Single(checkpoint.parameters(), checkpoint.buffers()),
             Precision::F64 => Weights::Double(checkpoint.parameters(), checkpoint.buffers()),
         };
-        Model { network: Network::new(checkpoint.architecture.clone()), weights }
+        let network = Network::new(checkpoint.architecture.clone());
+        Model { network, weights, units: checkpoint.units.clone() }
     }
 
     /// Appends the outputs for rows of cells; returns the rows that could not be encoded.

@@ -24,5 +24,5 @@ pub use plan::{
 
 pub use uploaded::{UploadedWeights, WeightsError, WeightsFault, parse_weights, start_with};
 
-/// The numbers that a run can compute with.
-pub use crate::num::Real;
+/// The numbers that a run can compute with, and the version of the arithmetic that every run is computed in.
+pub use crate::num::{ARITHMETIC_VERSION, Real};

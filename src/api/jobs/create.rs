@@ -127,13 +127,12 @@ async fn begin(
 
 async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
     let proved = specs::prove(&app, &submission.request, true).await?;
-    let preview = spec::preview(&proved.spec, &proved.schema);
     let resolved = proved.spec.to_json();
     let dataset = specs::stored(proved.dataset)?;
     let new = NewJob {
-        name: resolved.get("name").and_then(Value::as_str).map(str::to_owned),
-        priority: 0,
-        tags: tags(&resolved),
+        name: proved.spec.name().map(str::to_owned),
+        priority: i32::try_from(proved.spec.priority()).unwrap_or(0),
+        tags: tags(proved.spec.tags()),
         dataset: JobDataset {
             id: dataset.id,
             name: dataset.name.as_ref().map(ToString::to_string),
@@ -141,14 +140,14 @@ async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
         },
         also_uses: proved.validation.iter().map(|dataset| dataset.id).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        arithmetic_version: super::ARITHMETIC_VERSION,
+        arithmetic_version: crate::train::ARITHMETIC_VERSION,
         request_id: Some(submission.request_id),
         request: submission.request,
         spec: resolved,
-        parameters: preview.get("parameters").and_then(Value::as_u64),
-        memory_bytes: preview.get("memory_bytes").and_then(Value::as_u64),
+        parameters: Some(proved.spec.parameters()),
+        memory_bytes: Some(proved.spec.memory_bytes()),
         parent: submission.parent,
-        warnings: preview.get("warnings").cloned().unwrap_or_else(|| json!([])),
+        warnings: serde_json::to_value(proved.spec.warnings()).map_err(Problem::internal)?,
         idempotency: submission.key,
         queue_limit: Some(app.limits().queue),
     };
@@ -158,10 +157,9 @@ async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
     created(&job)
 }
 
-fn tags(resolved: &Value) -> std::collections::BTreeMap<String, String> {
-    let fields = resolved.get("tags").and_then(Value::as_object);
+fn tags(fields: &serde_json::Map<String, Value>) -> std::collections::BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    fields.into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
+    fields.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 fn created(job: &Job) -> Result<Response, Problem> {

@@ -1,0 +1,76 @@
+//! What is in a safetensors file, from its header alone: the tensors of a large file are never in memory.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use safetensors::tensor::Metadata;
+
+/// One tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSummary {
+    /// Its name.
+    pub name: String,
+    /// `F32`, `F64`, ….
+    pub dtype: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+}
+
+/// A header longer than this is no header of weights.
+const LONGEST_HEADER: u64 = 16 << 20;
+
+/// Lists the tensors of a safetensors file in the order of their bytes, after checking that header and length agree.
+///
+/// # Errors
+/// What is wrong with the file, in words for the client.
+pub fn summary(file: &mut (impl Read + Seek)) -> Result<Vec<TensorSummary>, String> {
+    let length = file.seek(SeekFrom::End(0)).and_then(|length| file.rewind().map(|()| length));
+    let length = length.map_err(|error| error.to_string())?;
+    let mut prefix = [0; 8];
+    file.read_exact(&mut prefix).map_err(|_| "it is shorter than a header's length".to_owned())?;
+    let header = u64::from_le_bytes(prefix);
+    if header > LONGEST_HEADER.min(length.saturating_sub(8)) {
+        return Err(format!("it says that its header has {header} bytes, which it cannot have"));
+    }
+    let mut text = vec![0; header as usize];
+    file.read_exact(&mut text).map_err(|error| error.to_string())?;
+    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| format!("its header: {error}"))?;
+    if metadata.data_len() as u64 != length - 8 - header {
+        let (wanted, found) = (metadata.data_len(), length - 8 - header);
+        return Err(format!("its tensors need {wanted} bytes, and {found} follow the header"));
+    }
+    let tensor = |name: String| {
+        let info = metadata.info(&name)?;
+        Some(TensorSummary { dtype: format!("{:?}", info.dtype), shape: info.shape.clone(), name })
+    };
+    Ok(metadata.offset_keys().into_iter().filter_map(tensor).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::{Dtype, TensorView};
+    use std::io::Cursor;
+
+    fn file() -> Vec<u8> {
+        let data = [0u8; 24];
+        let view = TensorView::new(Dtype::F32, vec![2, 3], &data).unwrap();
+        safetensors::serialize([("hidden.0.weight", view)], None).unwrap()
+    }
+
+    #[test]
+    fn the_header_tells_names_types_and_shapes() {
+        let found = summary(&mut Cursor::new(file())).unwrap();
+        let wanted = TensorSummary { name: "hidden.0.weight".into(), dtype: "F32".into(), shape: vec![2, 3] };
+        assert_eq!(found, [wanted]);
+    }
+
+    #[test]
+    fn what_is_no_safetensors_file_is_refused_in_words() {
+        let mut cut = file();
+        cut.pop();
+        assert!(summary(&mut Cursor::new(cut)).unwrap_err().contains("23 follow"));
+        assert!(summary(&mut Cursor::new(b"PK\x03\x04 a zip file, or a pickle")).unwrap_err().contains("cannot have"));
+        assert!(summary(&mut Cursor::new(b"abc")).is_err());
+        assert!(summary(&mut Cursor::new([&2u64.to_le_bytes()[..], b"[]"].concat())).is_err());
+    }
+}
