@@ -135,11 +135,11 @@ function Facts({ job }: { job: Job }) {
         {running ? duration(progress?.eta_seconds) : duration(job.train_seconds)}
       </Fact>
       <Fact name="Rows per second">{compact(progress?.samples_per_second)}</Fact>
-      <Fact name="Patience left" note="epochs">
-        {progress?.patience_left === null || progress?.patience_left === undefined
-          ? "–"
-          : count(progress.patience_left)}
-      </Fact>
+      {progress?.patience_left !== null && progress?.patience_left !== undefined && !FINISHED.includes(job.status) ? (
+        <Fact name="Patience left" note="epochs">
+          {count(progress.patience_left)}
+        </Fact>
+      ) : null}
       <Fact name={`Best ${best?.metric ?? ""}`} note={best ? `epoch ${count(best.epoch)}` : ""}>
         {number(best?.value)}
       </Fact>
