@@ -66,7 +66,7 @@ pub(super) fn shared_words() -> String {
         let kind = if random::uniform(&mut draw) < 0.05 { below(&mut draw, KINDS) } else { kinds[word] };
         let score = |tag: &usize| middle_scores[kinds[word]][*tag] + right_scores[kinds[right]][*tag];
         let tag = (0..3).max_by(|a, b| score(a).total_cmp(&score(b))).unwrap_or(0);
-        let tag = if row < TAGGED || row >= TRAIN { ["red", "green", "blue"][tag] } else { "" };
+        let tag = if !(TAGGED..TRAIN).contains(&row) { ["red", "green", "blue"][tag] } else { "" };
         let part = if row < TRAIN { "train" } else { "validation" };
         let _ = writeln!(csv, "{part},w{left},w{word},w{right},k{kind},{tag}");
     }
@@ -96,7 +96,7 @@ pub(super) fn two_tasks() -> String {
         let score = |class: &usize| product(&mixes[*class], &hidden) + 0.1 * noise[row][*class];
         let many = (0..6).max_by(|a, b| score(a).total_cmp(&score(b))).unwrap_or(0);
         let few = hidden[0] - hidden[1] + hidden[2] + hidden[3] > 0.0;
-        let few = if row < LABELLED || row >= TRAIN { ["no", "yes"][usize::from(few)] } else { "" };
+        let few = if !(LABELLED..TRAIN).contains(&row) { ["no", "yes"][usize::from(few)] } else { "" };
         let part = if row < TRAIN { "train" } else { "validation" };
         let numbers: Vec<String> = x.iter().map(|x| format!("{x:.4}")).collect();
         let _ = writeln!(csv, "{part},{},c{many},{few}", numbers.join(","));
