@@ -8,6 +8,8 @@ mod anchors;
 mod bad_input;
 mod contract;
 mod demo;
+mod demonstration;
+mod demonstrations;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
 mod readme;
