@@ -8,9 +8,11 @@ mod batch;
 mod chance;
 mod gradient;
 mod initial_loss;
+mod overfit;
 
 pub use gradient::{GradientCheck, GradientPoint, TensorCheck, Worst, check_gradient, gradient_rows};
 pub use initial_loss::{InitialLoss, TaskInitialLoss, check_initial_loss};
+pub use overfit::{Curve, Overfit, check_overfit, overfit_rows};
 
 use serde::Serialize;
 

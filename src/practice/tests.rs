@@ -101,3 +101,26 @@ fn weights_that_start_far_too_large_are_found() {
     let report = check_initial_loss(&network, 1, &rows(30, 3), None);
     assert_eq!((report.verdict, report.tasks[0].seen), (Verdict::Failed, None));
 }
+
+#[test]
+fn a_few_rows_are_learned_by_heart() {
+    let network = classes(3, vec![layer(32, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
+    let report = check_overfit(&network, 1, &rows(20, 3));
+    assert_eq!((report.verdict, report.accuracy), (Verdict::Passed, Some(1.0)), "{report:#?}");
+    assert!(report.steps < 500 && report.curve.step.len() <= 101);
+    let mut smoothed = network.clone();
+    smoothed.heads[0].loss = Loss::CrossEntropy { label_smoothing: 0.1 };
+    let report = check_overfit(&smoothed, 1, &rows(20, 3));
+    assert_eq!(report.verdict, Verdict::Passed, "{report:#?}");
+    assert!(report.least_loss > 0.2);
+}
+
+#[test]
+fn contradicting_labels_cannot_be_learned_and_are_named() {
+    let network = classes(3, vec![layer(32, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
+    let mut contradicting = rows(20, 3);
+    contradicting.dense.fill(0.5);
+    let report = check_overfit(&network, 1, &contradicting);
+    assert_eq!(report.verdict, Verdict::Failed);
+    assert!(report.contradicting_rows >= 17 && report.advice.contains("another label"), "{report:#?}");
+}

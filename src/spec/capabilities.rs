@@ -8,6 +8,60 @@ use super::prove::CHECKS;
 use super::targets::TargetType;
 use super::{activations, inits, losses, optimizers, schedules};
 
+/// The fields of a spec: name, default in words, help.
+const FIELDS: &[(&str, &str, &str)] = &[
+    ("name", "none", "What the job is called: 1 to 64 characters of A-Z a-z 0-9 . _ -."),
+    ("dataset", "required", "Id, name, sha256:… or sample:… of the dataset."),
+    ("target", "required, or targets", "The column to predict, or a list of columns."),
+    (
+        "targets",
+        "required, or target",
+        "Columns to predict, each with type, loss, weight, class_weight, hidden_layers, standardize, init.",
+    ),
+    (
+        "task_sampling",
+        "joint",
+        "Whether a step trains all targets, or one drawn in proportion to its labels or uniformly.",
+    ),
+    ("sample_weight", "none", "A column of weights ≥ 0, one a row."),
+    ("inputs", "all columns that are not targets", "include, exclude, numeric, missing, dropout, embeddings, columns."),
+    (
+        "split",
+        "0.2 validation, stratified for classes",
+        "Shares and a method, a column, groups, another dataset, or false.",
+    ),
+    ("hidden_layers", "[64]", "Units, or objects with units, activation, dropout, normalization, init, bias."),
+    ("activation", "relu", "Of hidden layers that name none."),
+    ("dropout", "0", "Of hidden layers that name none."),
+    ("init", "weights auto, bias 0, output_bias prior", "How weights and biases start."),
+    ("optimizer", "adam", "How weights change."),
+    ("schedule", "constant", "How the learning rate changes, with a warmup before it."),
+    ("batch_size", "32; full for lbfgs", "Rows of a step, or \"full\"."),
+    ("batches", "none", "Rows of the file for each step, instead of batch_size, shuffle and split."),
+    ("epochs", "enough for about 2000 steps, 60 to 400", "Passes over the training part, at most."),
+    ("shuffle", "true", "Whether each epoch has an order of its own."),
+    ("seed", "0", "Everything random follows from it."),
+    ("precision", "f32", "f32 or f64."),
+    ("threads", "1", "Threads of a step; their number changes no bit."),
+    ("regularization", "none", "l1, l1_form, l2, activation_sparsity, max_norm, input_noise."),
+    ("gradient_clipping", "false", "By norm or value."),
+    (
+        "early_stopping",
+        "on where there is a validation part",
+        "monitor, mode, patience, min_delta, start_epoch, restore_best; or false.",
+    ),
+    ("checkpoints", "every auto, keep 3", "How often, and how many are kept."),
+    ("record", "auto", "step_metrics and layer_statistics: auto, true or false."),
+    ("checks", "initial_loss, and gradient up to 200,000 parameters", "Checks before training."),
+    ("on_failed_check", "warn", "warn or stop."),
+    ("limits", "none", "max_seconds, and a target value of a metric at which to stop."),
+    ("warm_start", "none", "Another job's checkpoint, or uploaded weights."),
+    ("tags", "none", "Texts by names of the client's own."),
+    ("priority", "0", "Jobs of a higher priority start first, -1000 to 1000."),
+    ("early_stopping.patience", "a fifth of the epochs, 10 to 40", "Epochs without an improvement that are forgiven."),
+    ("inputs.numeric", "standardize", "How numbers are scaled, fitted on the training part."),
+];
+
 /// Everything a spec may ask for, with parameters, defaults, ranges and one sentence of help each.
 pub fn capabilities() -> Value {
     let mut initializations = vec![json!({
@@ -16,7 +70,10 @@ pub fn capabilities() -> Value {
         "parameters": [],
     })];
     initializations.extend(shown(&inits::TABLE).as_array().into_iter().flatten().cloned());
+    let fields: Vec<Value> =
+        FIELDS.iter().map(|(name, default, help)| json!({ "name": name, "default": default, "help": help })).collect();
     json!({
+        "fields": fields,
         "activations": shown(&activations::TABLE),
         "initializations": initializations,
         "losses": shown(&losses::TABLE),

@@ -6,7 +6,7 @@ use super::catalogue::real;
 use super::embeddings::{self, Table};
 use super::layers;
 use super::prove::Proof;
-use super::read::{At, Object, Range, quoted_text, unknown};
+use super::read::{At, Object, Range, listed, quoted_text, unknown};
 use super::schema::{Kind, SchemaColumn};
 use crate::data::encoder::{DatetimePart, Encoding, MissingNumber, NumericScale, Pooling, Tokenizer, UnknownCategory};
 
@@ -157,17 +157,19 @@ fn take(proof: &mut Proof<'_>, inputs: &mut Inputs, named: Vec<(&str, At<'_>)>, 
             inputs.columns.push(Input { column: column.name.clone(), encoding, features });
         }
     }
-    for column in left_out {
-        let what = if column.kind == Kind::Identifier { "identifier" } else { "constant" };
-        proof.warn(
-            "input_left_out",
-            "/inputs",
-            format!(
-                "column {} is left out: it looks like {} and carries nothing. Name it under inputs.columns to take it all the same",
-                quoted_text(&column.name),
-                if what == "identifier" { "an identifier (another value in each row)" } else { "a constant" }
-            ),
-        );
+    for (kind, what) in [(true, "look like identifiers (another value in each row)"), (false, "hold one value only")] {
+        let names: Vec<&str> = left_out
+            .iter()
+            .filter(|column| (column.kind == Kind::Identifier) == kind)
+            .map(|column| column.name.as_str())
+            .collect();
+        if !names.is_empty() {
+            let detail = format!(
+                "left out because they {what} and carry nothing: {}. Name a column under inputs.columns to take it all the same",
+                listed(&names)
+            );
+            proof.warn("input_left_out", "/inputs", detail);
+        }
     }
     if inputs.columns.is_empty() && !proof.faults.at("/inputs") {
         proof.faults.add(

@@ -14,9 +14,9 @@ pub(super) type Built = Method;
 const fn learning_rate(preset: f64) -> Parameter {
     Parameter {
         name: "learning_rate",
-        domain: Domain::Number(Range::NOT_NEGATIVE),
+        domain: Domain::Number(Range::POSITIVE),
         preset: Preset::Number(preset),
-        help: "Size of a step before the schedule; 0 changes nothing.",
+        help: "Size of a step before the schedule.",
     }
 }
 

@@ -129,9 +129,6 @@ fn optimizer(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
                       most recipes do not";
         proof.warn("decayed_biases", &at("weight_decay_biases"), detail);
     }
-    if values.number("learning_rate") == 0.0 {
-        proof.warn("learning_rate_zero", &at("learning_rate"), "a rate of 0 changes no weight");
-    }
     let high = momentum.and_then(|m| m.as_f64().or_else(|| m.get("final").and_then(Value::as_f64))).unwrap_or(0.0);
     if high >= 0.95 && values.number("learning_rate") > 0.05 {
         let detail = format!(

@@ -22,7 +22,7 @@ pub(super) enum Split {
     /// All rows but a test share train; another dataset validates.
     Dataset { dataset: String, test: f64, method: Method },
     /// As a column says.
-    Column { column: String, validation: bool, test: bool },
+    Column { column: String, validation: bool },
     /// By share, whole groups at a time.
     Group { column: String, validation: f64, test: f64 },
     /// So many jobs, each of which validates on another part.
@@ -74,14 +74,6 @@ impl Split {
             Split::Shares { validation, .. } | Split::Group { validation, .. } => *validation > 0.0,
             Split::Column { validation, .. } => *validation,
             Split::Dataset { .. } | Split::Folds { .. } => true,
-        }
-    }
-
-    pub(super) fn has_test(&self) -> bool {
-        match self {
-            Split::Off | Split::Folds { .. } => false,
-            Split::Shares { test, .. } | Split::Group { test, .. } | Split::Dataset { test, .. } => *test > 0.0,
-            Split::Column { test, .. } => *test,
         }
     }
 
@@ -233,9 +225,9 @@ fn enough_rows(proof: &Proof<'_>, at: &At<'_>, validation: f64, test: f64) {
 
 fn by_column(proof: &Proof<'_>, at: &At<'_>) -> Split {
     let name = at.text().unwrap_or("");
-    let split = |validation, test| Split::Column { column: name.to_owned(), validation, test };
-    let Some(column) = proof.column(at, name) else { return split(true, false) };
-    let (mut has_train, mut has_validation, mut has_test) = (false, false, false);
+    let split = |validation| Split::Column { column: name.to_owned(), validation };
+    let Some(column) = proof.column(at, name) else { return split(true) };
+    let (mut has_train, mut has_validation) = (false, false);
     // The schema lists the values of a column that has few; one with many cannot be right.
     let Some(counts) = column.counts() else {
         at.fault(format!(
@@ -243,13 +235,13 @@ fn by_column(proof: &Proof<'_>, at: &At<'_>) -> Split {
             quoted_text(name),
             column.distinct
         ));
-        return split(true, false);
+        return split(true);
     };
     for (value, _) in counts {
         match value.as_str() {
             "train" => has_train = true,
             "validation" => has_validation = true,
-            "test" => has_test = true,
+            "test" => {}
             "false" if column.kind == Kind::Boolean => has_train = true,
             "true" if column.kind == Kind::Boolean => has_validation = true,
             other => {
@@ -258,14 +250,14 @@ fn by_column(proof: &Proof<'_>, at: &At<'_>) -> Split {
                     quoted_text(name),
                     quoted_text(other)
                 ));
-                return split(true, false);
+                return split(true);
             }
         }
     }
     if !has_train {
         at.fault(format!("column {} leaves no row to train on", quoted_text(name)));
     }
-    split(has_validation, has_test)
+    split(has_validation)
 }
 
 fn by_dataset(at: &At<'_>, test: f64, method: Method) -> Split {

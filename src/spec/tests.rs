@@ -146,12 +146,12 @@ fn an_unknown_field_names_the_nearest_known_one() {
 #[test]
 fn numbers_out_of_range_say_what_would_be_right() {
     let rate = |value: Value| with(json!({ "optimizer": { "type": "adam", "learning_rate": value } }));
-    refused(rate(json!(-1)), &iris(), "/optimizer/learning_rate", &["must be a finite number ≥ 0, got -1"]);
+    refused(rate(json!(-1)), &iris(), "/optimizer/learning_rate", &["must be a finite number > 0, got -1"]);
     refused(
         rate(json!("0.1")),
         &iris(),
         "/optimizer/learning_rate",
-        &["expected a finite number ≥ 0, got the string \"0.1\""],
+        &["expected a finite number > 0, got the string \"0.1\""],
     );
     refused(with(json!({ "dropout": 1.0 })), &iris(), "/dropout", &["≥ 0 and < 1"]);
     refused(with(json!({ "epochs": 2.5 })), &iris(), "/epochs", &["whole number"]);
@@ -553,5 +553,116 @@ mod any_json {
                 references(&request);
             }
         }
+    }
+}
+
+mod plans {
+    use super::*;
+    use crate::data::{self, Encoder, SplitMethod, Table};
+    use crate::nn::{self, Network};
+    use crate::train;
+
+    fn table(csv: &[u8]) -> (Table, Schema) {
+        let (table, _) = data::csv::ingest(csv, &data::csv::ParseOptions::default()).unwrap();
+        let schema = Schema::from_profile(table.rows as u64, &data::profile::profile(&table));
+        (table, schema)
+    }
+
+    /// The way of a job up to its plan.
+    fn planned(table: &Table, schema: &Schema, request: Value) -> (ResolvedSpec, Encoder, train::Plan) {
+        let spec = resolved(request, schema);
+        let split = data::split::split(table, &spec.split_plan(), spec.seed()).unwrap();
+        let encoder = Encoder::fit(table, &spec.encoder_plan(), &split.train).unwrap();
+        let plan = spec.plan(&encoder, split.train.len());
+        (spec, encoder, plan)
+    }
+
+    #[test]
+    fn a_dry_run_foretells_the_network_that_is_trained() {
+        for (sample, target) in [("iris", "species"), ("digits", "digit")] {
+            let (table, schema) = table(&data::samples::get(sample).unwrap().csv());
+            let (spec, _, plan) = planned(&table, &schema, json!({ "dataset": sample, "target": target }));
+            let network = Network::new(plan.architecture.clone());
+            let shown = preview(&spec, &schema);
+            assert_eq!(shown["parameters"], network.layout().len(), "{sample}");
+            assert_eq!(shown["schedule"]["learning_rate"][0], 0.001);
+            assert_eq!(spec.split_plan().method, SplitMethod::Stratified { by: target.into() });
+        }
+    }
+
+    #[test]
+    fn output_biases_start_where_the_training_part_is() {
+        let mut csv = String::from("x,label,price\n");
+        for row in 0..200 {
+            let label = if row % 10 == 0 { "yes" } else { "no" };
+            csv.push_str(&format!("{},{label},{}\n", f64::from(row) * 0.37, 100.0 + f64::from(row)));
+        }
+        let (table, schema) = table(csv.as_bytes());
+        let request = json!({
+            "dataset": "p", "split": false,
+            "targets": [{ "column": "label", "class_weight": "balanced" }, { "column": "price", "standardize": false }],
+        });
+        let (_, _, plan) = planned(&table, &schema, request);
+        let heads = &plan.architecture.heads;
+        assert_eq!(heads[0].class_weights, Some(vec![200.0 / 360.0, 200.0 / 40.0]));
+        assert!(heads[0].output_bias[0].abs() < 1e-12, "balanced classes are equally likely");
+        assert_eq!(heads[1].output_bias, [199.5]);
+        let even = json!({ "dataset": "p", "target": "label", "inputs": { "exclude": ["price"] }, "split": false });
+        let (_, _, plan) = planned(&table, &schema, even);
+        assert!((plan.architecture.heads[0].output_bias[0] - (0.1_f64 / 0.9).ln()).abs() < 1e-12);
+        let balanced = json!({
+            "dataset": "p", "split": false,
+            "targets": [{ "column": "label", "loss": { "type": "binary_cross_entropy", "pos_weight": "balanced" } }],
+        });
+        let (_, _, plan) = planned(&table, &schema, balanced);
+        assert_eq!(plan.architecture.heads[0].loss, nn::Loss::BinaryCrossEntropy { pos_weight: 9.0 });
+    }
+
+    #[test]
+    fn schedules_that_last_as_long_as_the_run_know_its_length() {
+        let (table, schema) = table(&data::samples::get("iris").unwrap().csv());
+        let request = json!({
+            "dataset": "iris", "target": "species", "epochs": 10, "batch_size": 10,
+            "schedule": { "type": "cosine", "warmup": { "steps": 20 } }, "optimizer": { "type": "sgd", "learning_rate": 1 },
+        });
+        let (spec, _, plan) = planned(&table, &schema, request);
+        assert_eq!(plan.schedule.rule, nn::schedule::Rule::Cosine { steps: 100, last: 0.0 });
+        let rates = preview(&spec, &schema)["schedule"]["learning_rate"].clone();
+        assert_eq!(rates.as_array().unwrap().len(), 120);
+        assert_eq!((&rates[0], &rates[20]), (&json!(0.1), &json!(1.0)));
+        assert!(rates[119].as_f64().unwrap() < 1e-3);
+        assert_eq!(plan.batching, train::Batching::Rows { size: 10, shuffle: true });
+        assert_eq!(plan.best, Some(train::Monitor { metric: "val_loss".into(), maximise: false }));
+    }
+
+    #[test]
+    fn a_network_on_every_kind_of_column_passes_the_gradient_check() {
+        use crate::practice::{Verdict, check_gradient, gradient_rows};
+        let mut csv = String::from("n,b,c,when,words,y\n");
+        for row in 0..60 {
+            let (n, b) = (f64::from(row * 7 % 13) / 3.0, row % 3 == 0);
+            let word = ["red apple", "green pear", "blue sky over", "red sky"][row as usize % 4];
+            csv.push_str(&format!(
+                "{n},{b},k{},2024-01-{:02},{word} {},{}\n",
+                row % 5,
+                row % 28 + 1,
+                row % 11,
+                ["u", "v", "w"][row as usize % 3]
+            ));
+        }
+        let (table, schema) = table(csv.as_bytes());
+        let request = json!({
+            "dataset": "p", "target": "y", "activation": "tanh",
+            "hidden_layers": [{ "units": 8, "dropout": 0.3 }, { "units": 6, "normalization": "layer" }],
+            "inputs": { "embeddings": { "v": { "dim": 3 } },
+                        "columns": { "c": { "embedding": "v" }, "words": { "as": "text", "embedding": "v", "pooling": "window", "window": 3 } } },
+            "regularization": { "l2": 0.01 },
+        });
+        let (spec, encoder, plan) = planned(&table, &schema, request);
+        let rows = gradient_rows(&plan.architecture, &(0..60).collect::<Vec<u32>>());
+        let examples = encoder.encode::<f64>(&table, &rows).unwrap();
+        let report = check_gradient(&plan.architecture, &spec.penalties(), 0, &examples, None);
+        assert_eq!(report.verdict, Verdict::Passed, "{report:#?}");
+        assert!(report.tensors.iter().any(|tensor| tensor.name == "embedding.v.weight"));
     }
 }
