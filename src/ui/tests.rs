@@ -25,7 +25,7 @@ fn header_of<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn every_page_of_the_dashboard_answers_with_a_page_that_nobody_may_frame() {
-    for page in ["/", "/jobs", "/jobs/new", "/jobs/job_1", "/datasets", "/datasets/ds_1"] {
+    for page in ["/", "/jobs", "/jobs/new", "/jobs/job_1", "/compare", "/datasets", "/datasets/ds_1"] {
         let response = ask(page, None).await;
         assert_eq!(response.status(), StatusCode::OK, "{page}");
         assert_eq!(header_of(&response, "content-type"), "text/html; charset=utf-8");

@@ -211,6 +211,19 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       { colorScheme: "dark" },
     ));
 
+  it("compares jobs: their curves and where their specs differ", () =>
+    story(async (page) => {
+      await page.goto(`${server.url}/jobs`);
+      await page.getByRole("checkbox", { name: "Compare from-the-form" }).check();
+      await page.getByRole("checkbox", { name: "Compare forked" }).check();
+      await page.getByRole("link", { name: "Compare 2 jobs" }).click();
+      await page.getByRole("heading", { name: "Compare 2 jobs" }).waitFor();
+      for (const line of ["line-0", "line-1"]) await drawn(page, line, 20);
+      await page.getByRole("cell", { name: "200", exact: true }).waitFor();
+      await page.getByRole("rowheader", { name: "/epochs" }).waitFor();
+      await accessible(page, "a comparison");
+    }));
+
   it("says what is wrong when a job does not exist", () =>
     story(async (page) => {
       await page.goto(`${server.url}/jobs/job_0198c0c0-0000-7000-8000-000000000000`);

@@ -3,6 +3,7 @@
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LocationProvider, Route, Router } from "preact-iso";
+import { ComparePage } from "./pages/Compare";
 import { DatasetPage } from "./pages/Dataset";
 import { DatasetsPage } from "./pages/Datasets";
 import { JobPage } from "./pages/Job";
@@ -25,7 +26,7 @@ function App() {
     first.current = false;
   }, []);
   return (
-    <LocationProvider scope={/^\/($|jobs|datasets)/}>
+    <LocationProvider scope={/^\/($|jobs|datasets|compare)/}>
       <a class="skip" href="#main">
         Skip to the content
       </a>
@@ -36,6 +37,7 @@ function App() {
           <Route path="/jobs" component={JobsPage} />
           <Route path="/jobs/new" component={NewJobPage} />
           <Route path="/jobs/:id" component={JobPage} />
+          <Route path="/compare" component={ComparePage} />
           <Route path="/datasets" component={DatasetsPage} />
           <Route path="/datasets/:id" component={DatasetPage} />
           <Route default component={NotFoundPage} />

@@ -6,7 +6,7 @@ import { get } from "../api/client";
 import type { Job, Metrics, Status as Name, Page } from "../api/types";
 import { useLive, useNow } from "../live";
 import { Curve } from "../logic/curve";
-import { ago, compact, duration, jobName, number, words } from "../logic/format";
+import { ago, compact, duration, jobName, number } from "../logic/format";
 import { title } from "../parts/Header";
 import { Problem } from "../parts/Problem";
 import { ProgressBar } from "../parts/ProgressBar";
@@ -26,6 +26,7 @@ export function JobsPage() {
   const dataset = query.dataset ?? "";
   const after = query.after ?? "";
   const [page, setPage] = useState<Page<Job> | null>(null);
+  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const { sparks, follow } = useSparks();
   const now = useNow();
   useEffect(() => title("Jobs"), []);
@@ -68,6 +69,12 @@ export function JobsPage() {
             dataset {dataset} ✕
           </button>
         ) : null}
+        <span class="spring" />
+        {marked.size > 1 ? (
+          <a class="button" href={`/compare?${new URLSearchParams([...marked].map((id) => ["job", id]))}`}>
+            Compare {marked.size} jobs
+          </a>
+        ) : null}
       </div>
       <Problem error={error} />
       {page && page.data.length === 0 ? <Empty filtered={Boolean(status || dataset || after)} /> : null}
@@ -76,6 +83,9 @@ export function JobsPage() {
           <table class="list jobs">
             <thead>
               <tr>
+                <th scope="col">
+                  <span class="hidden">Compare</span>
+                </th>
                 <th scope="col">Job</th>
                 <th scope="col">Status</th>
                 <th scope="col">Progress</th>
@@ -94,7 +104,14 @@ export function JobsPage() {
             </thead>
             <tbody>
               {page.data.map((job) => (
-                <Row key={job.id} job={job} spark={sparks.get(job.id)} now={now} />
+                <Row
+                  key={job.id}
+                  job={job}
+                  spark={sparks.get(job.id)}
+                  now={now}
+                  marked={marked.has(job.id)}
+                  onMark={(on) => setMarked(marking(marked, job.id, on))}
+                />
               ))}
             </tbody>
           </table>
@@ -118,10 +135,34 @@ export function JobsPage() {
   );
 }
 
-function Row({ job, spark, now }: { job: Job; spark: Curve | undefined; now: number }) {
+/** The set with or without one more. */
+function marking(set: ReadonlySet<string>, id: string, on: boolean): ReadonlySet<string> {
+  const changed = new Set(set);
+  if (on) changed.add(id);
+  else changed.delete(id);
+  return changed;
+}
+
+interface RowProps {
+  job: Job;
+  spark: Curve | undefined;
+  now: number;
+  marked: boolean;
+  onMark: (on: boolean) => void;
+}
+
+function Row({ job, spark, now, marked, onMark }: RowProps) {
   const shown = job.last?.val_loss ?? job.last?.loss;
   return (
     <tr>
+      <td>
+        <input
+          type="checkbox"
+          checked={marked}
+          aria-label={`Compare ${jobName(job)}`}
+          onChange={(event) => onMark(event.currentTarget.checked)}
+        />
+      </td>
       <th scope="row">
         <a href={`/jobs/${job.id}`}>{jobName(job)}</a>
         <div class="small muted">
@@ -213,9 +254,4 @@ function useSparks() {
     if (fresh.size > 0 && !signal.aborted) setSparks((before) => new Map([...before, ...fresh]));
   };
   return { sparks, follow };
-}
-
-/** What a stop reason adds to a status, for titles. */
-export function outcome(job: Job): string {
-  return job.stop_reason ? `${words(job.status)} (${words(job.stop_reason)})` : words(job.status);
 }

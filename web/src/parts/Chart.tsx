@@ -14,6 +14,8 @@ interface Props {
   /** Changes when the curve does. */
   version: number;
   columns: string[];
+  /** How each column is drawn; by its part of the data unless told otherwise. */
+  looks?: Look[];
   log: boolean;
   /** Where the best value stands. */
   best: { x: number; column: string } | null;
@@ -22,8 +24,15 @@ interface Props {
   label: string;
 }
 
+export interface Look {
+  /** A class of the style sheet that gives the colour. */
+  className: string;
+  width: number;
+  dash: number[];
+}
+
 /** The look of a column by its part of the data: colour, width, dashes. */
-export function look(column: string): { className: string; width: number; dash: number[] } {
+export function look(column: string): Look {
   if (column.startsWith("val_")) return { className: "line-validation", width: 2.25, dash: [] };
   if (column.startsWith("test_")) return { className: "line-test", width: 2, dash: [8, 4] };
   if (column.startsWith("train_eval_")) return { className: "line-train-eval", width: 1.5, dash: [3, 3] };
@@ -50,6 +59,7 @@ function data(curve: Curve, columns: string[], log: boolean): uPlot.AlignedData 
 
 function options(props: Props, width: number, height: number): uPlot.Options {
   const { columns, log, best } = props;
+  const looks = props.looks ?? columns.map(look);
   const ink = colour("chart-ink");
   const grid = colour("chart-grid");
   const axis = {
@@ -69,7 +79,7 @@ function options(props: Props, width: number, height: number): uPlot.Options {
     if (x < left || x > left + wide) return;
     u.ctx.save();
     u.ctx.strokeStyle = ink;
-    u.ctx.fillStyle = colour(look(best.column).className);
+    u.ctx.fillStyle = colour(looks[series - 1]?.className ?? "chart-ink");
     u.ctx.lineWidth = uPlot.pxRatio;
     u.ctx.setLineDash([3 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
     u.ctx.beginPath();
@@ -117,9 +127,14 @@ function options(props: Props, width: number, height: number): uPlot.Options {
     ],
     series: [
       {},
-      ...columns.map((name) => {
-        const { className, width: stroke, dash } = look(name);
-        return { label: name, stroke: colour(className), width: stroke, dash, points: { show: isolated, size: 5 } };
+      ...looks.map(({ className, width: stroke, dash }, at) => {
+        return {
+          label: columns[at] ?? "",
+          stroke: colour(className),
+          width: stroke,
+          dash,
+          points: { show: isolated, size: 5 },
+        };
       }),
     ],
     hooks: {
@@ -132,6 +147,15 @@ function options(props: Props, width: number, height: number): uPlot.Options {
 /** Points are drawn only while there are few: a lone point makes no line. */
 function isolated(u: uPlot): boolean {
   return u.data[0].length <= 3;
+}
+
+/** A swatch of a line, for legends. */
+export function Swatch({ look: { className, width, dash } }: { look: Look }) {
+  return (
+    <svg width="18" height="8" aria-hidden="true" class={className}>
+      <line x1="0" x2="18" y1="4" y2="4" stroke="currentColor" stroke-width={width} stroke-dasharray={dash.join(" ")} />
+    </svg>
+  );
 }
 
 export function Chart(props: Props) {

@@ -6,7 +6,8 @@ import type { Job, Metrics } from "../../api/types";
 import { useLive } from "../../live";
 import { Curve, groups } from "../../logic/curve";
 import { count, number } from "../../logic/format";
-import { Chart, look } from "../../parts/Chart";
+import { Chart, look, Swatch } from "../../parts/Chart";
+import { Choice } from "../../parts/Choice";
 import { Download } from "../../parts/Download";
 import { Problem } from "../../parts/Problem";
 
@@ -101,17 +102,7 @@ export function Curves({ id, name, best, finished }: Props) {
         </span>
         {columns.map((column) => (
           <span key={column} class="legend-entry">
-            <svg width="18" height="8" aria-hidden="true" class={look(column).className}>
-              <line
-                x1="0"
-                x2="18"
-                y1="4"
-                y2="4"
-                stroke="currentColor"
-                stroke-width={look(column).width}
-                stroke-dasharray={look(column).dash.join(" ")}
-              />
-            </svg>
+            <Swatch look={look(column)} />
             {column} <b class="num">{number(at >= 0 ? data.columns.get(column)?.[at] : null)}</b>
           </span>
         ))}
@@ -186,27 +177,5 @@ function Numbers({ curve, columns }: { curve: Curve; columns: string[] }) {
         ))}
       </tbody>
     </table>
-  );
-}
-
-interface ChoiceProps {
-  name: string;
-  legend: string;
-  value: string;
-  values: string[];
-  onChange: (value: string) => void;
-}
-
-export function Choice({ name, legend, value, values, onChange }: ChoiceProps) {
-  return (
-    <fieldset class="choice">
-      <legend class="hidden">{legend}</legend>
-      {values.map((one) => (
-        <label key={one}>
-          <input type="radio" name={name} checked={one === value} onChange={() => onChange(one)} />
-          <span>{one}</span>
-        </label>
-      ))}
-    </fieldset>
   );
 }

@@ -6,9 +6,9 @@ import type { JsonObject } from "../../api/types";
 import { useLive } from "../../live";
 import { type Task, tasks } from "../../logic/evaluation";
 import { count, number, percent, words } from "../../logic/format";
+import { Choice } from "../../parts/Choice";
 import { Problem } from "../../parts/Problem";
 import { Scroll } from "../../parts/Scroll";
-import { Choice } from "./Curves";
 
 interface Props {
   id: string;
