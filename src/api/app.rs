@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Hosts;
+use super::models::Models;
 use super::problem::{Kind, Problem};
 use super::{ApiKey, Config, Limits};
 use crate::store::Store;
@@ -26,6 +27,7 @@ struct Inner {
     worker_count: usize,
     started: Instant,
     draining: CancellationToken,
+    models: Models,
     /// Bounds the threads that parse, predict and evaluate at the same time.
     blocking: Semaphore,
     /// Bounds the requests that wait for a job.
@@ -47,6 +49,7 @@ impl App {
             worker_count: config.workers,
             started: Instant::now(),
             draining,
+            models: Models::default(),
             blocking: Semaphore::new(processors.max(2)),
             waits: Semaphore::new(config.limits.waits),
             streams: Arc::new(Semaphore::new(config.limits.streams)),
@@ -75,6 +78,10 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    pub(crate) fn models(&self) -> &Models {
+        &self.0.models
     }
 
     pub(crate) fn waits(&self) -> &Semaphore {

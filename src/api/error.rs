@@ -5,6 +5,7 @@
 use super::problem::{Fault, Kind, Problem};
 use crate::data::DataError;
 use crate::id::ParseError;
+use crate::predict::PredictError;
 use crate::spec;
 use crate::store::StoreError;
 
@@ -67,6 +68,24 @@ impl From<DataError> for Problem {
                 Problem::faults(Kind::InvalidRows, places.collect())
             }
             DataError::Corrupt(_) | DataError::Io(_) => Problem::internal(error),
+        }
+    }
+}
+
+/// A checkpoint of ours that cannot be read is internal; rows that do not fit the model are the client's.
+impl From<PredictError> for Problem {
+    fn from(error: PredictError) -> Problem {
+        match error {
+            PredictError::Checkpoint(error) => Problem::internal(error),
+            PredictError::Data(DataError::Plan(faults)) => {
+                let places = faults.into_iter().map(|fault| Fault {
+                    detail: fault.to_string(),
+                    column: fault.column,
+                    ..Fault::default()
+                });
+                Problem::faults(Kind::InvalidRows, places.collect())
+            }
+            PredictError::Data(error) => error.into(),
         }
     }
 }

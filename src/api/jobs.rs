@@ -3,7 +3,7 @@
 mod change;
 mod checkpoints;
 mod create;
-mod events;
+pub(super) mod events;
 mod feed;
 pub(super) mod metrics;
 mod read;

@@ -98,6 +98,16 @@ pub(crate) fn reply(
     Ok(response)
 }
 
+/// The rows as they are, a JSON value a line.
+pub(crate) fn lines(rows: &[Value]) -> Result<Response, Problem> {
+    let mut body = Vec::new();
+    for row in rows {
+        serde_json::to_writer(&mut body, row).map_err(Problem::internal)?;
+        body.push(b'\n');
+    }
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
 /// The rows as a bare array, CSV or lines; nested fields become `best.value`.
 pub(crate) fn table(items: &[Value], format: Format) -> Result<Response, Problem> {
     let rows: Vec<Map<String, Value>> = items.iter().map(flat).collect();

@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
 use super::{
-    App, Config, StartError, checks, compare, datasets, drain, edge, guard, jobs, openapi, operating, samples, weights,
+    App, Config, StartError, checks, compare, datasets, drain, edge, evaluation, guard, jobs, openapi, operating,
+    predictions, samples, weights,
 };
 
 /// A body that pauses for longer than this is given up.
@@ -32,6 +33,8 @@ fn documented() -> OpenApiRouter<App> {
         .merge(checks::routes())
         .merge(compare::routes())
         .merge(weights::routes())
+        .merge(evaluation::routes())
+        .merge(predictions::routes())
         .merge(operating::routes())
         .routes(routes!(problem::page))
 }

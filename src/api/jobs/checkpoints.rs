@@ -9,12 +9,16 @@ use utoipa::ToSchema;
 
 use super::job_id;
 use crate::api::App;
-use crate::api::conditional;
+use crate::api::conditional::{self, Download};
+use crate::api::datasets;
 use crate::api::extract::Query;
 use crate::api::list::{self, PageParams};
+use crate::api::models;
 use crate::api::problem::{Problem, ProblemBody};
 use crate::api::time;
+use crate::export;
 use crate::store::Checkpoint;
+use crate::train::checkpoint::decode;
 
 /// A checkpoint of a job.
 #[derive(Debug, Serialize, ToSchema)]
@@ -138,8 +142,18 @@ pub(super) async fn weights(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let _ = (app, job, checkpoint, method, headers);
-    Err(Problem::internal("not there yet"))
+    let id = job_id(&job)?;
+    let found = models::checkpoint(&app, id, &checkpoint).await?;
+    let bytes = app.store().checkpoint_read(found.id).await?;
+    let file = app.blocking(move || Ok(export::safetensors(&decode(&bytes).map_err(Problem::internal)?))).await?;
+    let sha256 = datasets::sha256_hex(&file);
+    let download = Download {
+        file_name: format!("{id}-step-{}.safetensors", found.step),
+        content_type: "application/octet-stream",
+        sha256: &sha256,
+        length: file.len() as u64,
+    };
+    download.bytes(&method, &headers, file.into())
 }
 
 /// Deletes a checkpoint and gives its space back.

@@ -154,7 +154,7 @@ fn number(text: &str) -> Result<u64, Problem> {
 }
 
 /// A place among the bounded number of streams.
-fn admit(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+pub(in crate::api) fn admit(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
     let crowded = |_| Problem::new(Kind::TooMany, "too many streams are open already").retry_after(5);
     app.streams().clone().try_acquire_owned().map_err(crowded)
 }
