@@ -170,7 +170,13 @@ fn histogram(sorted: &[f64], min: f64, max: f64, bins: usize) -> Histogram {
     let (low, high) = if min == max { (min - 0.5, max + 0.5) } else { (min, max) };
     let edge = |i: usize| {
         let share = i as f64 / bins as f64;
-        if i == bins { high } else { low * (1.0 - share) + high * share }
+        let range = high - low;
+        match i {
+            _ if i == bins => high,
+            // A range of finite numbers may overflow.
+            _ if range.is_finite() => low + range * share,
+            _ => low * (1.0 - share) + high * share,
+        }
     };
     let edges: Vec<f64> = (0..=bins).map(edge).collect();
     let below = |i: usize| if i == bins { sorted.len() } else { sorted.partition_point(|x| *x < edges[i]) };
