@@ -1,4 +1,6 @@
-//! Stories of the pool: jobs whose work is told by the test, on a real store.
+//! Stories of the pool: jobs whose work is told by the test, on a real store. Real training is in `tests/training.rs`.
+
+mod training;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +15,11 @@ use super::failure::Failure;
 use super::pool::{Config, Handle, Pool};
 use super::recorder::Recorder;
 use super::run::{Ended, Session, Work};
+use crate::data;
 use crate::id::JobId;
 use crate::store::{
     Axis, CheckpointSet, Dataset, Job, JobDataset, MetricQuery, NewCheckpoint, NewDataset, NewJob, Status, Store,
+    StoreError,
 };
 
 /// A store with a dataset and a pool.
@@ -31,28 +35,15 @@ impl Kit {
         workers: usize,
         work: impl Fn(&Session<'_>, &mut Recorder) -> Result<Ended, Failure> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_on(workers, Arc::new(work), "iris").await
+    }
+
+    /// Starts on a bundled sample.
+    async fn start_on(workers: usize, work: Arc<Work>, sample: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let store = Store::open(directory.path()).await.unwrap();
-        let stage = async |bytes: &[u8]| {
-            let mut upload = store.upload_begin().await.unwrap();
-            upload.write(bytes).await.unwrap();
-            upload.finish().await.unwrap()
-        };
-        let new = NewDataset {
-            name: None,
-            format: "csv".to_owned(),
-            identity: json!({}),
-            options: json!({}),
-            rows: 1,
-            columns: 1,
-            profile: json!({}),
-            original: stage(b"a").await,
-            table: stage(b"b").await,
-            move_name: false,
-            idempotency: None,
-        };
-        let dataset = store.dataset_insert(new).await.unwrap().dataset;
-        let work: Arc<Work> = Arc::new(work);
+        let sample = data::samples::get(sample).unwrap();
+        let dataset = import(&store, sample.name, sample.csv).await;
         let handle = Pool::start_with(store.clone(), Config { workers }, work);
         Self { directory, store, dataset, handle }
     }
@@ -82,15 +73,51 @@ impl Kit {
 
     /// Waits by signal until a job has a status.
     async fn reaches(&self, id: JobId, wanted: impl Fn(Status) -> bool) -> Job {
+        self.until(id, async |store: &Store| wanted(store.job_status(id).await.unwrap().0)).await
+    }
+
+    /// Waits by signal until something holds of a job.
+    async fn until(&self, id: JobId, holds: impl AsyncFn(&Store) -> bool) -> Job {
         let mut changes = self.store.job_changes(id);
         let waiting = async {
-            while !wanted(self.store.job_status(id).await.unwrap().0) {
+            while !holds(&self.store).await {
                 changes.changed().await.unwrap();
             }
-            self.store.job_get(id).await.unwrap()
         };
-        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap()
+        let waited = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+        let job = self.store.job_get(id).await.unwrap();
+        assert!(waited.is_ok(), "waited in vain: {} {:?}", job.status, job.error);
+        job
     }
+}
+
+/// Makes a dataset of a CSV, as an upload does.
+async fn import(store: &Store, name: &str, csv: &[u8]) -> Dataset {
+    let mut upload = store.upload_begin().await.unwrap();
+    upload.write(csv).await.unwrap();
+    let original = upload.finish().await.unwrap();
+    let (table, _) = data::csv::ingest(csv, &data::csv::ParseOptions::default()).unwrap();
+    let profile = serde_json::to_value(data::profile::profile(&table)).unwrap();
+    let staged = store
+        .file_stage(|file| -> Result<(), StoreError> {
+            table.write(file).unwrap();
+            Ok(())
+        })
+        .unwrap();
+    let new = NewDataset {
+        name: name.parse().ok(),
+        format: "csv".to_owned(),
+        identity: json!({}),
+        options: json!({}),
+        rows: table.rows as u64,
+        columns: table.columns.len() as u64,
+        profile,
+        original,
+        table: staged,
+        move_name: false,
+        idempotency: None,
+    };
+    store.dataset_insert(new).await.unwrap().dataset
 }
 
 fn done() -> Result<Ended, Failure> {
