@@ -70,6 +70,11 @@ fn check<T: Real>(recorder: &mut Recorder, subject: &Subject<'_, T>, kind: &'sta
             let report = practice::check_initial_loss(&plan.architecture, spec.seed(), &examples, weights);
             (report.verdict, report.advice.clone(), document(&report)?)
         }
+        "overfit" => {
+            let examples = encoder.encode::<f64>(table, &practice::overfit_rows(train_rows))?;
+            let report = practice::check_overfit(&plan.architecture, spec.seed(), &examples);
+            (report.verdict, report.advice.clone(), document(&report)?)
+        }
         other => {
             let message = format!("the check {other} is not run by this version");
             let data = json!({"code": "check_unknown", "kind": other});

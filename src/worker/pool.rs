@@ -103,13 +103,14 @@ impl Handle {
         for running in lock(&self.shared.running).values() {
             running.control.ask(Stop::Drain);
         }
-        while self.running() > 0 {
-            // The sender is ours: it cannot have gone.
-            let _ = bell.changed().await;
-        }
+        // The pool's own task first: a job that it was just claiming is started, and told to stop, before the task ends.
         let task = lock(&self.shared.task).take();
         if let Some(task) = task {
             let _ = task.await;
+        }
+        while self.running() > 0 {
+            // The sender is ours: it cannot have gone.
+            let _ = bell.changed().await;
         }
     }
 

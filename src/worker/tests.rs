@@ -43,7 +43,7 @@ impl Kit {
         let directory = TempDir::new().unwrap();
         let store = Store::open(directory.path()).await.unwrap();
         let sample = data::samples::get(sample).unwrap();
-        let dataset = import(&store, sample.name, sample.csv).await;
+        let dataset = import(&store, sample.name, &sample.csv()).await;
         let handle = Pool::start_with(store.clone(), Config { workers }, work);
         Self { directory, store, dataset, handle }
     }
