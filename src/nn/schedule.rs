@@ -3,6 +3,8 @@
 
 use std::f64::consts::PI;
 
+use serde::{Deserialize, Serialize};
+
 /// How the rate changes with time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
@@ -133,7 +135,7 @@ pub struct Time {
 }
 
 /// Where the plateau rule stands; saved in checkpoints.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     /// Product of all cuts so far.
     pub factor: f64,
@@ -250,14 +252,14 @@ fn one_cycle(t: u64, steps: u64, rise: f64, [start, peak, end]: [f64; 3]) -> f64
 }
 
 impl PlateauState {
-    /// Looks at the metric of a completed epoch; says whether the rate was cut. NaN is bad. `base` is lr₀: a cut of the rate by no more than 1e-8 is none.
+    /// Looks at the metric of a completed epoch; says whether the rate was cut. What is not finite is bad. `base` is lr₀: a cut of the rate by no more than 1e-8 is none.
     pub fn observe(&mut self, rule: &Plateau, base: f64, value: f64) -> bool {
         let better = match self.best {
-            None => !value.is_nan(),
+            None => true,
             Some(best) if rule.maximise => value > best + rule.min_delta,
             Some(best) => value < best - rule.min_delta,
         };
-        if better {
+        if better && value.is_finite() {
             self.best = Some(value);
             self.bad = 0;
         } else {

@@ -2,10 +2,15 @@
 
 use serde::Serialize;
 
+use super::meter::Meter;
 use super::plan::OwnUnit;
-use crate::data::Examples;
-use crate::nn::Network;
+use super::view::Lists;
+use crate::data::{Examples, TargetColumn, examples::MISSING_CLASS};
+use crate::nn::{Head, Loss, Network, TaskLoss, Workspace, head};
 use crate::num::Real;
+
+/// Rows that go through the network together. A constant: sums are made batch by batch, and must not depend on anything.
+pub(super) const ROWS: usize = 512;
 
 /// How good a network is, over all tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -25,13 +30,13 @@ pub struct TaskEvaluation {
     pub name: String,
     /// Rows that have a label.
     pub labelled: f64,
-    /// Mean loss in inference mode, without penalty, in the target's own unit.
-    pub loss: f64,
+    /// Mean loss in inference mode, without penalty, in the target's own unit; `None` where nothing is labelled.
+    pub loss: Option<f64>,
     /// Share of right predictions; classes and labels only.
     pub accuracy: Option<f64>,
     /// Rows by true class (outer) and predicted class (inner); classes and binary targets only.
     pub confusion: Option<Vec<Vec<u64>>>,
-    /// Mean squared error in the target's own unit; numbers only, as the following.
+    /// Mean squared error in the target's own unit; numbers only, as the following. Rows count alike, whatever their weights.
     pub mse: Option<f64>,
     /// Mean absolute error.
     pub mae: Option<f64>,
@@ -39,7 +44,30 @@ pub struct TaskEvaluation {
     pub r2: Option<f64>,
 }
 
-/// Evaluates in inference mode, `batch` rows at a time (the number changes no bit).
+/// Adds up the losses of all examples in inference mode; stops with `false` as soon as `interrupted` says so.
+pub(super) fn add_losses<T: Real>(
+    network: &Network,
+    parameters: &[T],
+    buffers: &[T],
+    examples: &Examples<T>,
+    space: &mut Workspace<T>,
+    lists: &mut Lists<T>,
+    sums: &mut [TaskLoss],
+    interrupted: &mut dyn FnMut() -> bool,
+) -> bool {
+    sums.fill(TaskLoss::default());
+    for start in (0..examples.rows).step_by(ROWS) {
+        if start > 0 && interrupted() {
+            return false;
+        }
+        let range = start..examples.rows.min(start + ROWS);
+        lists.with_batch(examples, range, true, |batch| network.loss(parameters, buffers, batch, space));
+        sums.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
+    }
+    true
+}
+
+/// Evaluates in inference mode. `units` has one entry for each head.
 pub fn evaluate<T: Real>(
     network: &Network,
     parameters: &[T],
@@ -48,6 +76,137 @@ pub fn evaluate<T: Real>(
     units: &[OwnUnit],
     threads: usize,
 ) -> Evaluation {
-    let _ = (network, parameters, buffers, examples, units, threads);
-    Evaluation::default()
+    let heads = &network.architecture().heads;
+    let meter = Meter::new(network.architecture(), units);
+    let mut space = network.workspace(ROWS.min(examples.rows), threads);
+    let mut lists = Lists::default();
+    let mut sums = vec![TaskLoss::default(); heads.len()];
+    let mut details: Vec<Detail> = heads.iter().map(Detail::new).collect();
+    for start in (0..examples.rows).step_by(ROWS) {
+        let range = start..examples.rows.min(start + ROWS);
+        lists.with_batch(examples, range.clone(), true, |batch| network.loss(parameters, buffers, batch, &mut space));
+        sums.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
+        for (index, head) in heads.iter().enumerate() {
+            let unit = units.get(index).copied().unwrap_or_default();
+            let outputs = space.outputs(network, index);
+            details[index].add(head, outputs, &examples.targets[index], range.start, unit);
+        }
+    }
+    let task = |(index, detail): (usize, Detail)| {
+        let sum = &sums[index];
+        let (confusion, errors) = match detail {
+            Detail::Confusion(counts) => (Some(counts), None),
+            Detail::Errors(errors) => (None, Some(errors)),
+            Detail::None => (None, None),
+        };
+        let has_accuracy = matches!(heads[index].loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
+        let errors = errors.filter(|errors| errors.count > 0.0);
+        TaskEvaluation {
+            name: heads[index].name.clone(),
+            labelled: sum.labelled,
+            loss: (sum.labelled > 0.0).then(|| meter.task_loss(index, sum)),
+            accuracy: (has_accuracy && sum.labelled > 0.0).then(|| sum.correct / sum.labelled),
+            confusion,
+            mse: errors.as_ref().map(|errors| errors.squares / errors.count),
+            mae: errors.as_ref().map(|errors| errors.absolutes / errors.count),
+            r2: errors.as_ref().and_then(Errors::r2),
+        }
+    };
+    let loss = meter.loss(&sums);
+    Evaluation { rows: examples.rows, loss, tasks: details.into_iter().enumerate().map(task).collect() }
+}
+
+/// What is counted beside the loss.
+enum Detail {
+    Confusion(Vec<Vec<u64>>),
+    Errors(Errors),
+    None,
+}
+
+/// Sums over true values and errors in the target's own unit.
+#[derive(Default)]
+struct Errors {
+    count: f64,
+    squares: f64,
+    absolutes: f64,
+    /// Running mean of the true values, and the sum of squared deviations from it (Welford).
+    mean: f64,
+    deviations: f64,
+}
+
+impl Errors {
+    fn add(&mut self, truth: f64, predicted: f64) {
+        let error = predicted - truth;
+        self.count += 1.0;
+        self.squares += error * error;
+        self.absolutes += error.abs();
+        let before = truth - self.mean;
+        self.mean += before / self.count;
+        self.deviations += before * (truth - self.mean);
+    }
+
+    fn r2(&self) -> Option<f64> {
+        (self.deviations > 0.0).then(|| 1.0 - self.squares / self.deviations)
+    }
+}
+
+impl Detail {
+    fn new(head: &Head) -> Detail {
+        match head.loss {
+            Loss::CrossEntropy { .. } => Detail::Confusion(vec![vec![0; head.outputs]; head.outputs]),
+            Loss::BinaryCrossEntropy { .. } if head.outputs == 1 => Detail::Confusion(vec![vec![0; 2]; 2]),
+            Loss::BinaryCrossEntropy { .. } => Detail::None,
+            Loss::Mse { .. } | Loss::Mae | Loss::Huber { .. } | Loss::Poisson => Detail::Errors(Errors::default()),
+        }
+    }
+
+    /// Adds the rows of a batch that begins at example `first`.
+    fn add<T: Real>(&mut self, head: &Head, outputs: &[T], target: &TargetColumn<T>, first: usize, unit: OwnUnit) {
+        for (row, logits) in outputs.chunks_exact(head.outputs.max(1)).enumerate() {
+            let row = first + row;
+            match self {
+                Detail::None => {}
+                Detail::Confusion(counts) => {
+                    let predicted =
+                        if let [single] = logits { usize::from(*single > T::ZERO) } else { head::argmax(logits) };
+                    if let Some(counted) =
+                        true_class(target, row).and_then(|truth| counts.get_mut(truth)?.get_mut(predicted))
+                    {
+                        *counted += 1;
+                    }
+                }
+                Detail::Errors(errors) => {
+                    for (output, logit) in logits.iter().enumerate() {
+                        let truth = match target {
+                            TargetColumn::Values { width, values } => values[row * width + output].to_f64(),
+                            _ => f64::NAN,
+                        };
+                        if !truth.is_nan() {
+                            let mut value = [*logit];
+                            head::interpret(head.loss, 1, &mut value);
+                            let own = |x: f64| x * unit.std + unit.mean;
+                            errors.add(own(truth), own(value[0].to_f64()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The class of a row: as labelled, above one half, or the most likely of a distribution.
+fn true_class<T: Real>(target: &TargetColumn<T>, row: usize) -> Option<usize> {
+    match target {
+        TargetColumn::Classes(classes) => {
+            Some(classes[row]).filter(|class| *class != MISSING_CLASS).map(|c| c as usize)
+        }
+        TargetColumn::Values { width, values } | TargetColumn::Distribution { width, values } => {
+            let values = &values[row * width..(row + 1) * width];
+            match values {
+                [value, ..] if value.is_nan() => None,
+                [single] => Some(usize::from(*single > T::from_f64(0.5))),
+                several => Some(head::argmax(several)),
+            }
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! The loop.
+//! What a run begins with, how it ends, and its door. The loop itself is in `run`.
 
 use super::checkpoint::Checkpoint;
 use super::observer::{Best, CheckpointSet, Observer, ObserverError, Progress, StopReason};
 use super::plan::Plan;
+use super::run::Run;
 use crate::data::Examples;
 use crate::num::Real;
 
@@ -13,7 +14,7 @@ pub struct Dataset<T> {
     pub train: Examples<T>,
     /// Rows that decide when to stop and which epoch is best.
     pub validation: Option<Examples<T>>,
-    /// Rows that decide nothing; their metrics (`test_…`) are told once, with the last epoch.
+    /// Rows that decide nothing; their metrics (`test_…`, of the best weights) are told once, with the last epoch.
     pub test: Option<Examples<T>>,
 }
 
@@ -78,18 +79,18 @@ pub struct Divergence {
     pub epoch: u64,
     /// The step that could not be completed, from 1.
     pub step: u64,
-    /// Rows of the table in that step's batch.
+    /// Rows of the table: those in which it stands where the tensor has rows, else all of that step's batch.
     pub rows: Vec<u32>,
 }
 
 impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Divergence { tensor, kind, epoch, step, .. } = self;
-        write!(f, "{kind} of {tensor} is not finite at step {step}, in epoch {}", epoch + 1)
+        write!(f, "the {} of {tensor} is not finite at step {step}, in epoch {}", kind.replace('_', "-"), epoch + 1)
     }
 }
 
-/// Trains.
+/// Trains. The same plan, data and start give the same bits, whatever the observer answers and however often the run is interrupted and resumed.
 ///
 /// # Errors
 /// [`Failure`]; a run that was stopped is no failure.
@@ -99,6 +100,5 @@ pub fn fit<T: Real>(
     start: Start<T>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Failure> {
-    let _ = (plan, data, start, observer);
-    Err(Failure::Mismatch("not there yet".into()))
+    Run::new(plan, data, start, observer)?.to_end()
 }

@@ -6,9 +6,14 @@
 pub mod checkpoint;
 mod evaluate;
 mod fit;
+mod meter;
 mod observer;
+mod order;
 mod plan;
+mod run;
+mod tracker;
 mod uploaded;
+mod view;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Saved};
 pub use evaluate::{Evaluation, TaskEvaluation, evaluate};
@@ -26,3 +31,6 @@ pub use uploaded::{UploadedWeights, WeightsError, WeightsFault, parse_weights, s
 
 /// The numbers that a run can compute with, and the version of the arithmetic that every run is computed in.
 pub use crate::num::{ARITHMETIC_VERSION, Real};
+
+#[cfg(test)]
+mod tests;

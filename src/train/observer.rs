@@ -1,5 +1,7 @@
 //! What a run tells, and what it asks. The observer has the clock, the store and the client's wishes; the run has none of them.
 
+use serde::{Deserialize, Serialize};
+
 use super::checkpoint::Saved;
 
 /// Hears of a run and steers it. All methods are called from the thread of the run, in the order of time.
@@ -88,7 +90,7 @@ pub struct StepReport<'a> {
 }
 
 /// The best epoch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// Which epoch.
     pub epoch: u64,

@@ -1,5 +1,7 @@
 //! What a run is to do: plain values, complete and without contradiction. `spec` makes them; nothing here is checked again.
 
+use serde::{Deserialize, Serialize};
+
 use crate::nn::Architecture;
 use crate::nn::clipping::Clipping;
 use crate::nn::optimizer::{Optimizer, Sparse};
@@ -49,7 +51,7 @@ pub struct Plan {
 }
 
 /// The unit of a target: own = output · std + mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OwnUnit {
     /// What was subtracted.
     pub mean: f64,
@@ -106,7 +108,8 @@ pub enum TaskSampling {
 }
 
 /// Number type of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 32 bits.
     #[default]

@@ -77,6 +77,9 @@ pub const SCALARS: usize = 2;
 /// Most slots that an element-wise method has.
 const SLOTS: usize = 3;
 
+/// Elements whose coupled decay is added at a time.
+const DECAYED: usize = 1024;
+
 /// What the loop knows of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepInfo {
@@ -212,8 +215,8 @@ impl Optimizer {
             }
     }
 
-    /// Takes one step. `rows` says for each segment (by its index in the layout) which rows take part. The gradient may come back changed by
-    /// coupled decay. L-BFGS does nothing here: see [`Search`].
+    /// Takes one step. `rows` says for each segment (by its index in the layout) which rows take part; where a table is touched in some rows, the gradient of
+    /// the others must be 0. L-BFGS does nothing here: see [`Search`].
     ///
     /// # Panics
     /// Where slices are not as long as the layout says, or the state is another method's.
@@ -222,7 +225,7 @@ impl Optimizer {
         layout: &Layout,
         info: StepInfo,
         params: &mut [T],
-        gradient: &mut [T],
+        gradient: &[T],
         rows: &dyn Fn(usize) -> Rows<'a>,
         state: &mut State<T>,
     ) {
@@ -240,7 +243,7 @@ impl Optimizer {
         (index, segment): (usize, &Segment),
         rows: Rows<'_>,
         params: &mut [T],
-        gradient: &mut [T],
+        gradient: &[T],
         state: &mut State<T>,
     ) {
         let decays = self.decays(segment.role);
@@ -280,22 +283,37 @@ impl Optimizer {
         decays: bool,
         range: Range<usize>,
         params: &mut [T],
-        gradient: &mut [T],
+        gradient: &[T],
         slots: &mut [Vec<T>],
     ) {
-        let params = &mut params[range.clone()];
-        let gradient = &mut gradient[range.clone()];
-        if decays && matches!(self.method, Method::AdamW(_)) {
+        if !decays {
+            return rule.update(step, &mut params[range.clone()], &gradient[range.clone()], parts(slots, range));
+        }
+        if matches!(self.method, Method::AdamW(_)) {
             let keep = T::from_f64(1.0 - step.learning_rate * self.weight_decay);
-            params.iter_mut().for_each(|p| *p *= keep);
-        } else if decays {
-            let decay = T::from_f64(self.weight_decay);
-            gradient.iter_mut().zip(&*params).for_each(|(g, &p)| *g += decay * p);
+            params[range.clone()].iter_mut().for_each(|p| *p *= keep);
+            return rule.update(step, &mut params[range.clone()], &gradient[range.clone()], parts(slots, range));
         }
-        let mut parts: [&mut [T]; SLOTS] = [&mut [], &mut [], &mut []];
-        for (part, slot) in parts.iter_mut().zip(slots) {
-            *part = &mut slot[range.clone()];
+        // The gradient itself stays as it is: of an embedding table only touched rows are cleared before the next.
+        let decay = T::from_f64(self.weight_decay);
+        let mut decayed = [T::ZERO; DECAYED];
+        for start in range.clone().step_by(DECAYED) {
+            let part = start..range.end.min(start + DECAYED);
+            let (params, gradient) = (&mut params[part.clone()], &gradient[part.clone()]);
+            let decayed = &mut decayed[..gradient.len()];
+            for ((d, &g), &p) in decayed.iter_mut().zip(gradient).zip(&*params) {
+                *d = g + decay * p;
+            }
+            rule.update(step, params, decayed, parts(slots, part));
         }
-        rule.update(step, params, gradient, parts);
     }
+}
+
+/// The same range of each slot.
+fn parts<T>(slots: &mut [Vec<T>], range: Range<usize>) -> [&mut [T]; SLOTS] {
+    let mut parts: [&mut [T]; SLOTS] = [&mut [], &mut [], &mut []];
+    for (part, slot) in parts.iter_mut().zip(slots) {
+        *part = &mut slot[range.clone()];
+    }
+    parts
 }
