@@ -30,8 +30,8 @@ pub struct TaskEvaluation {
     pub name: String,
     /// Rows that have a label.
     pub labelled: f64,
-    /// Mean loss in inference mode, without penalty, in the target's own unit; `None` where nothing is labelled.
-    pub loss: Option<f64>,
+    /// Mean loss in inference mode, without penalty, in the target's own unit; NaN where nothing is labelled.
+    pub loss: f64,
     /// Share of right predictions; classes and labels only.
     pub accuracy: Option<f64>,
     /// Rows by true class (outer) and predicted class (inner); classes and binary targets only.
@@ -104,7 +104,7 @@ pub fn evaluate<T: Real>(
         TaskEvaluation {
             name: heads[index].name.clone(),
             labelled: sum.labelled,
-            loss: (sum.labelled > 0.0).then(|| meter.task_loss(index, sum)),
+            loss: if sum.labelled > 0.0 { meter.task_loss(index, sum) } else { f64::NAN },
             accuracy: (has_accuracy && sum.labelled > 0.0).then(|| sum.correct / sum.labelled),
             confusion,
             mse: errors.as_ref().map(|errors| errors.squares / errors.count),

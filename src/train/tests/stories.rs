@@ -81,10 +81,7 @@ fn several_tasks_are_told_apart_and_numbers_in_their_own_unit() {
     );
     assert_eq!(evaluation.loss, at("val_loss"));
     let size = &evaluation.tasks[1];
-    assert!(
-        (size.loss.unwrap() - at("val_loss/size")).abs() < 1e-12
-            && (size.mse.unwrap() - at("val_loss/size")).abs() < 1e-9
-    );
+    assert!((size.loss - at("val_loss/size")).abs() < 1e-12 && (size.mse.unwrap() - at("val_loss/size")).abs() < 1e-9);
     assert_eq!(size.labelled, 26.0);
     let kind = &evaluation.tasks[0];
     let confusion = kind.confusion.as_ref().unwrap();
