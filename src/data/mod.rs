@@ -10,6 +10,7 @@ pub mod csv;
 pub mod encoder;
 pub mod error;
 pub mod examples;
+mod parse;
 pub mod profile;
 pub mod samples;
 pub mod split;

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::columns::parse_boolean;
 use super::error::PlanFault;
+use super::parse::parse_boolean;
 use super::{Cell, Column, DataError, Table, Values};
 use crate::num::random::{Stream, permutation};
 

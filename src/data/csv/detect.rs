@@ -6,8 +6,8 @@
 //!   is text, it is a header unless a name is empty, repeats, or stands again below itself.
 
 use super::TextEncoding;
-use crate::data::columns::{Markers, is_boolean_word, parse_datetime, parse_number};
 use crate::data::error::FileFault;
+use crate::data::parse::{Markers, is_boolean_word, parse_datetime, parse_number};
 
 /// Rows that a guess looks at.
 const ROWS: usize = 500;

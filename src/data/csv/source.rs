@@ -7,8 +7,8 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use super::reader::{Watched, fill};
 use super::{Detected, Limits, ParseOptions, TextEncoding, detect};
 use crate::data::DataError;
-use crate::data::columns::Markers;
 use crate::data::error::FileFault;
+use crate::data::parse::Markers;
 use crate::data::table::Warning;
 
 /// Bytes that detection looks at.

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use super::source::{Names, Source, check_row, not_utf8};
 use super::{Limits, ParseOptions};
-use crate::data::columns::{Markers, parse_number};
 use crate::data::error::FileFault;
+use crate::data::parse::{Markers, parse_number};
 use crate::data::{Cell, DataError};
 
 /// A CSV taken row by row. The first row must be the header, unless the options say that there is none.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::UnknownCategory;
 use crate::data::Cell;
-use crate::data::columns::{parse_boolean, parse_number};
+use crate::data::parse::{parse_boolean, parse_number};
 use crate::data::table::{format_datetime, format_number};
 
 /// The label of a cell: numbers as [`format_number`] writes them, texts as they are; `None` where it is missing.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::numeric::moments;
 use super::plan::DatetimePart;
 use crate::data::Cell;
-use crate::data::columns::parse_datetime;
+use crate::data::parse::parse_datetime;
 
 const DAY_MS: f64 = 86_400_000.0;
 

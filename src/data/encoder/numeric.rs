@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{MissingNumber, NumericScale};
 use crate::data::Cell;
-use crate::data::columns::parse_number;
+use crate::data::parse::parse_number;
 
 /// Points of a quantile scale.
 const QUANTILES: usize = 1001;
