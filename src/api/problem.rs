@@ -117,6 +117,50 @@ impl Kind {
     }
 }
 
+/// Why a job failed, as its `error` tells; these are no answers, but have pages too: code, title, explanation.
+const FAILURES: [(&str, &str, &str); 8] = [
+    (
+        "diverged",
+        "The numbers stopped being finite",
+        "A loss, weight or gradient became infinite or not a number. `error` names the first tensor, the step and the rows. Lower the learning rate, clip gradients, or look at those rows. The last finite checkpoint is kept.",
+    ),
+    (
+        "failed_check",
+        "A check failed",
+        "A check that the spec asked for failed, and `on_failed_check` is `stop`. The report under `/checks` says what was found and what to do.",
+    ),
+    (
+        "data",
+        "The data cannot be trained on",
+        "The dataset cannot be split or encoded as the spec asks. `error` names column and row.",
+    ),
+    (
+        "gone",
+        "Something the job needs is gone",
+        "A dataset, job or weights file that the spec names was deleted before the job ran.",
+    ),
+    (
+        "damaged",
+        "Stored bytes are damaged",
+        "A checksum does not agree with the stored bytes. Upload the file again, or go on from an earlier checkpoint.",
+    ),
+    (
+        "weights",
+        "The weights do not fit",
+        "The uploaded weights do not have the names and shapes of the network. `error` lists each tensor.",
+    ),
+    (
+        "store",
+        "The store failed",
+        "The server could not write what the job made, for want of room or because the disk failed. The log has the cause.",
+    ),
+    (
+        "mismatch",
+        "The parts do not belong together",
+        "The state to start from was made by another network or optimizer than the spec describes.",
+    ),
+];
+
 /// One place that is wrong, and what would be right.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Fault {
@@ -320,15 +364,15 @@ fn detail_of(kind: Kind) -> &'static str {
               (status = 404, description = "No such type", body = ProblemBody, content_type = "application/problem+json"))
 )]
 pub(crate) async fn page(Path(slug): Path<String>) -> Result<Html<String>, Problem> {
-    let kind = Kind::ALL.iter().copied().find(|kind| kind.slug() == slug);
-    let kind = kind.ok_or_else(|| Problem::not_found("problem type", &slug))?;
-    let about = kind.about().replace('&', "&amp;").replace('<', "&lt;");
+    let known = Kind::ALL.iter().map(|kind| (Some(kind.status().as_u16()), kind.code(), kind.title(), kind.about()));
+    let failures = FAILURES.iter().map(|(code, title, about)| (None, *code, *title, *about));
+    let found = known.chain(failures).find(|(_, code, ..)| code.replace('_', "-") == slug);
+    let (status, code, title, about) = found.ok_or_else(|| Problem::not_found("problem type", &slug))?;
+    let about = about.replace('&', "&amp;").replace('<', "&lt;");
+    let status = status.map_or("why a job failed".to_owned(), |status| format!("status <strong>{status}</strong>"));
     Ok(Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
-         <h1>{title}</h1><p>Status <strong>{status}</strong>, code <code>{code}</code></p><p>{about}</p></html>\n",
-        title = kind.title(),
-        status = kind.status().as_u16(),
-        code = kind.code(),
+         <h1>{title}</h1><p>Code <code>{code}</code>, {status}</p><p>{about}</p></html>\n",
     )))
 }
 

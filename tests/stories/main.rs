@@ -10,11 +10,14 @@ mod contract;
 mod demo;
 mod demonstration;
 mod demonstrations;
+mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
+mod predicting;
 mod readme;
 mod same_bits;
 mod server;
 mod soak;
 mod uploads;
 mod warm_start;
+mod watching;
