@@ -9,7 +9,7 @@ export interface Task {
 }
 
 const FIRST = ["accuracy", "loss", "mae", "rmse", "r2"];
-const NOT_SHOWN = new Set(["weight", "rows"]);
+const NOT_SHOWN = new Set(["rows"]);
 
 export function tasks(answer: JsonObject): Task[] {
   const targets = answer.targets;
@@ -27,14 +27,12 @@ function numbers(target: JsonObject): [string, number | null][] {
 }
 
 function confusion(target: JsonObject): Task["confusion"] {
-  const found = target.confusion ?? target.confusion_matrix;
-  const inside = isObject(found) ? found : null;
-  const matrix = inside ? (inside.matrix ?? inside.counts) : found;
-  const classes = (inside ? (inside.classes ?? inside.labels) : null) ?? target.classes ?? target.labels;
-  if (!Array.isArray(matrix) || matrix.length === 0) return null;
-  const rows = matrix.map((row) => (Array.isArray(row) ? row.map(Number) : []));
-  const names = Array.isArray(classes) ? classes.map(String) : rows.map((_, index) => String(index));
-  return { classes: names, matrix: rows };
+  const found = target.confusion_matrix;
+  if (!isObject(found) || !Array.isArray(found.matrix) || !Array.isArray(found.classes)) return null;
+  return {
+    classes: found.classes.map(String),
+    matrix: found.matrix.map((row) => (Array.isArray(row) ? row.map(Number) : [])),
+  };
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

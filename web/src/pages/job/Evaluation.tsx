@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { ApiError, get } from "../../api/client";
-import type { JsonObject } from "../../api/types";
+import type { Json, JsonObject } from "../../api/types";
 import { useLive } from "../../live";
 import { type Task, tasks } from "../../logic/evaluation";
 import { count, number, percent, words } from "../../logic/format";
@@ -20,21 +20,23 @@ interface Props {
 }
 
 export function EvaluationPanel({ id, ready, finished, epoch }: Props) {
-  const [split, setSplit] = useState("validation");
-  const [found, setFound] = useState<{ split: string; rows: number | null; tasks: Task[] } | null>(null);
+  /** The part asked for; until one is, the server takes the first that has rows. */
+  const [split, setSplit] = useState<string | null>(null);
+  const [found, setFound] = useState<{ split: Json; rows: Json; tasks: Task[] } | null>(null);
   const [absent, setAbsent] = useState<string | null>(null);
   // A running job is evaluated when it is done: an evaluation costs a pass over the rows.
   const { error } = useLive(
     async (signal) => {
       if (!ready || !finished) return false;
       try {
-        const answer = await get<JsonObject>(`/v1/jobs/${id}/evaluation?split=${split}`, signal);
-        setFound({ split, rows: typeof answer.rows === "number" ? answer.rows : null, tasks: tasks(answer) });
+        const part = split ? `?split=${split}` : "";
+        const answer = await get<JsonObject>(`/v1/jobs/${id}/evaluation${part}`, signal);
+        setFound({ split: answer.split ?? null, rows: answer.rows ?? null, tasks: tasks(answer) });
         setAbsent(null);
       } catch (caught) {
         if (!(caught instanceof ApiError) || ![404, 409, 422].includes(caught.status)) throw caught;
         setFound(null);
-        setAbsent(caught.message);
+        setAbsent(caught.problem.errors?.[0]?.detail ?? caught.message);
       }
       return false;
     },
@@ -44,12 +46,12 @@ export function EvaluationPanel({ id, ready, finished, epoch }: Props) {
     <section class="panel evaluation" aria-labelledby="evaluation-title">
       <div class="panel-head">
         <h2 id="evaluation-title">Evaluation</h2>
-        {found?.split === split && found.rows !== null ? <span class="muted">{count(found.rows)} rows</span> : null}
+        {typeof found?.rows === "number" ? <span class="muted">{count(found.rows)} rows</span> : null}
         <span class="spring" />
         <Choice
           name="split"
           legend="Part of the data"
-          value={split}
+          value={split ?? String(found?.split ?? "")}
           values={["validation", "test", "train"]}
           onChange={setSplit}
         />
@@ -58,7 +60,9 @@ export function EvaluationPanel({ id, ready, finished, epoch }: Props) {
       {!finished ? <p class="muted small">The best model is evaluated when the job has finished.</p> : null}
       {finished && !ready ? <p class="muted small">There is no model to evaluate.</p> : null}
       {absent ? <p class="muted small">{absent}</p> : null}
-      {found?.split === split ? found.tasks.map((task) => <OneTask key={task.name} task={task} />) : null}
+      {found?.tasks.map((task) => (
+        <OneTask key={task.name} task={task} />
+      ))}
     </section>
   );
 }
