@@ -1,9 +1,9 @@
-//! Nonlinearities of hidden layers: value and derivative side by side. To add one: a variant, a line in [`Activation::ALL`], an arm in
-//! each `match` here. Softmax and its kin belong to a head's loss, not here.
+//! Nonlinearities of hidden layers: value and derivative side by side. To add one: a variant, a line in [`Activation::ALL`] and in
+//! `with_curve!`, and its [`Curve`]. Softmax and its kin belong to a head's loss, not here.
 
 use serde::{Deserialize, Serialize};
 
-use crate::num::Real;
+use crate::num::{Pass, Real, run};
 
 /// A nonlinearity, applied to each pre-activation z; its output is a.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,29 @@ pub enum Activation {
     Silu,
 }
 
+/// Does something with the [`Curve`] of an activation, which is of another type for each.
+macro_rules! with_curve {
+    ($activation:expr, $curve:ident => $work:expr) => {
+        match $activation {
+            Activation::Identity => with_curve!(@ Identity, $curve => $work),
+            Activation::Sigmoid => with_curve!(@ Sigmoid, $curve => $work),
+            Activation::Tanh => with_curve!(@ Tanh, $curve => $work),
+            Activation::HardTanh => with_curve!(@ HardTanh, $curve => $work),
+            Activation::Softsign => with_curve!(@ Softsign, $curve => $work),
+            Activation::Softplus => with_curve!(@ Softplus, $curve => $work),
+            Activation::Relu => with_curve!(@ Relu, $curve => $work),
+            Activation::LeakyRelu { alpha } => with_curve!(@ LeakyRelu(T::from_f64(alpha)), $curve => $work),
+            Activation::Elu { alpha } => with_curve!(@ Elu(T::from_f64(alpha)), $curve => $work),
+            Activation::Gelu => with_curve!(@ Gelu, $curve => $work),
+            Activation::GeluTanh => with_curve!(@ GeluTanh, $curve => $work),
+            Activation::Silu => with_curve!(@ Silu, $curve => $work),
+        }
+    };
+    (@ $value:expr, $curve:ident => $work:expr) => {{
+        let $curve = $value;
+        $work
+    }};
+}
 impl Activation {
     /// Every activation with its name and default parameters.
     pub const ALL: [(&'static str, Activation); 12] = [
@@ -71,66 +94,14 @@ impl Activation {
 
     /// Computes a = f(z) for each element.
     pub fn forward<T: Real>(self, z: &[T], a: &mut [T]) {
-        let number = T::from_f64;
-        match self {
-            Activation::Identity => map(z, a, |z| z),
-            Activation::Sigmoid => map(z, a, sigmoid),
-            Activation::Tanh => map(z, a, T::tanh),
-            Activation::HardTanh => map(z, a, |z| clamp(z, -T::ONE, T::ONE)),
-            Activation::Softsign => map(z, a, |z| z / (T::ONE + z.abs())),
-            Activation::Softplus => map(z, a, softplus),
-            Activation::Relu => map(z, a, |z| if z > T::ZERO || z.is_nan() { z } else { T::ZERO }),
-            Activation::LeakyRelu { alpha } => {
-                let alpha = number(alpha);
-                map(z, a, |z| if z > T::ZERO { z } else { alpha * z });
-            }
-            Activation::Elu { alpha } => {
-                let alpha = number(alpha);
-                map(z, a, |z| if z > T::ZERO { z } else { alpha * z.exp_m1() });
-            }
-            Activation::Gelu => map(z, a, |z| z * normal_cdf(z)),
-            Activation::GeluTanh => map(z, a, |z| number(0.5) * z * (T::ONE + gelu_inner(z).tanh())),
-            Activation::Silu => map(z, a, |z| z * sigmoid(z)),
-        }
+        with_curve!(self, curve => run(Forward { curve, z, a }));
     }
 
     /// Multiplies each element of `d`, the slope of the loss with respect to a, by f'(z): it becomes the slope with respect to z.
     /// At a kink the derivative is torch's: 0 for relu at 0 and hard tanh at ±1, alpha for leaky relu and elu at 0.
     pub fn backward<T: Real>(self, z: &[T], a: &[T], d: &mut [T]) {
-        let number = T::from_f64;
-        let (zero, one) = (T::ZERO, T::ONE);
-        match self {
-            Activation::Identity => {}
-            Activation::Sigmoid => scale(z, a, d, |_, a| a * (one - a)),
-            Activation::Tanh => scale(z, a, d, |_, a| one - a * a),
-            Activation::HardTanh => scale(z, a, d, |z, _| if z > -one && z < one { one } else { zero }),
-            Activation::Softsign => scale(z, a, d, |z, _| {
-                let slope = one / (one + z.abs());
-                slope * slope
-            }),
-            Activation::Softplus => scale(z, a, d, |z, _| sigmoid(z)),
-            Activation::Relu => scale(z, a, d, |z, _| if z > zero { one } else { zero }),
-            Activation::LeakyRelu { alpha } => {
-                let alpha = number(alpha);
-                scale(z, a, d, |z, _| if z > zero { one } else { alpha });
-            }
-            Activation::Elu { alpha } => {
-                let alpha = number(alpha);
-                scale(z, a, d, |z, a| if z > zero { one } else { a + alpha });
-            }
-            Activation::Gelu => scale(z, a, d, |z, _| {
-                let density = number(INVERSE_ROOT_OF_TWO_PI) * (-(z * z) * number(0.5)).exp();
-                normal_cdf(z) + z * density
-            }),
-            Activation::GeluTanh => scale(z, a, d, |z, _| {
-                let t = gelu_inner(z).tanh();
-                let inner = number(ROOT_OF_TWO_OVER_PI) * (one + number(3.0 * 0.044715) * z * z);
-                number(0.5) * (one + t) + number(0.5) * z * (one - t * t) * inner
-            }),
-            Activation::Silu => scale(z, a, d, |z, _| {
-                let s = sigmoid(z);
-                s * (one + z * (one - s))
-            }),
+        if self != Activation::Identity {
+            with_curve!(self, curve => run(Backward { curve, z, a, d }));
         }
         #[cfg(test)]
         fault::spoil(self, d);
@@ -155,47 +126,247 @@ impl Activation {
     }
 }
 
+/// A function of one number. Everything here is inlined into the passes below, which are compiled for wide registers.
+trait Curve<T>: Copy {
+    /// f(z).
+    fn value(self, z: T) -> T;
+    /// f'(z), where a is f(z).
+    fn slope(self, z: T, a: T) -> T;
+}
+
+struct Forward<'a, T, C> {
+    curve: C,
+    z: &'a [T],
+    a: &'a mut [T],
+}
+
+impl<T: Real, C: Curve<T>> Pass for Forward<'_, T, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (a, &z) in self.a.iter_mut().zip(self.z) {
+            *a = self.curve.value(z);
+        }
+    }
+}
+
+struct Backward<'a, T, C> {
+    curve: C,
+    z: &'a [T],
+    a: &'a [T],
+    d: &'a mut [T],
+}
+
+impl<T: Real, C: Curve<T>> Pass for Backward<'_, T, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((d, &z), &a) in self.d.iter_mut().zip(self.z).zip(self.a) {
+            *d *= self.curve.slope(z, a);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Identity;
+
+impl<T: Real> Curve<T> for Identity {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        z
+    }
+    #[inline(always)]
+    fn slope(self, _: T, _: T) -> T {
+        T::ONE
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sigmoid;
+
+impl<T: Real> Curve<T> for Sigmoid {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        sigmoid(z)
+    }
+    #[inline(always)]
+    fn slope(self, _: T, a: T) -> T {
+        a * (T::ONE - a)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Tanh;
+
+impl<T: Real> Curve<T> for Tanh {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        z.tanh()
+    }
+    #[inline(always)]
+    fn slope(self, _: T, a: T) -> T {
+        T::ONE - a * a
+    }
+}
+
+#[derive(Clone, Copy)]
+struct HardTanh;
+
+impl<T: Real> Curve<T> for HardTanh {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        clamp(z, -T::ONE, T::ONE)
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        if z > -T::ONE && z < T::ONE { T::ONE } else { T::ZERO }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Softsign;
+
+impl<T: Real> Curve<T> for Softsign {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        z / (T::ONE + z.abs())
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        let slope = T::ONE / (T::ONE + z.abs());
+        slope * slope
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Softplus;
+
+impl<T: Real> Curve<T> for Softplus {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        softplus(z)
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        sigmoid(z)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Relu;
+
+impl<T: Real> Curve<T> for Relu {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        positive(z)
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        if z > T::ZERO { T::ONE } else { T::ZERO }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct LeakyRelu<T>(T);
+
+impl<T: Real> Curve<T> for LeakyRelu<T> {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        if z > T::ZERO { z } else { self.0 * z }
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        if z > T::ZERO { T::ONE } else { self.0 }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Elu<T>(T);
+
+impl<T: Real> Curve<T> for Elu<T> {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        if z > T::ZERO { z } else { self.0 * z.exp_m1() }
+    }
+    #[inline(always)]
+    fn slope(self, z: T, a: T) -> T {
+        if z > T::ZERO { T::ONE } else { a + self.0 }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Gelu;
+
+impl<T: Real> Curve<T> for Gelu {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        z * normal_cdf(z)
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        normal_cdf(z) + z * (T::from_f64(INVERSE_ROOT_OF_TWO_PI) * (-(z * z) * T::from_f64(0.5)).exp())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct GeluTanh;
+
+impl<T: Real> Curve<T> for GeluTanh {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        T::from_f64(0.5) * z * (T::ONE + gelu_inner(z).tanh())
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        let t = gelu_inner(z).tanh();
+        let inner = T::from_f64(ROOT_OF_TWO_OVER_PI) * (T::ONE + T::from_f64(3.0 * 0.044715) * z * z);
+        T::from_f64(0.5) * (T::ONE + t) + T::from_f64(0.5) * z * (T::ONE - t * t) * inner
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Silu;
+
+impl<T: Real> Curve<T> for Silu {
+    #[inline(always)]
+    fn value(self, z: T) -> T {
+        z * sigmoid(z)
+    }
+    #[inline(always)]
+    fn slope(self, z: T, _: T) -> T {
+        let s = sigmoid(z);
+        s * (T::ONE + z * (T::ONE - s))
+    }
+}
+
 const INVERSE_ROOT_OF_TWO_PI: f64 = 0.398_942_280_401_432_7;
 const ROOT_OF_TWO_OVER_PI: f64 = 0.797_884_560_802_865_4;
 
 #[inline(always)]
-fn map<T: Real>(z: &[T], a: &mut [T], f: impl Fn(T) -> T) {
-    for (a, &z) in a.iter_mut().zip(z) {
-        *a = f(z);
-    }
-}
-
-#[inline(always)]
-fn scale<T: Real>(z: &[T], a: &[T], d: &mut [T], slope: impl Fn(T, T) -> T) {
-    for ((d, &z), &a) in d.iter_mut().zip(z).zip(a) {
-        *d *= slope(z, a);
-    }
-}
-
-#[inline(always)]
 fn clamp<T: Real>(x: T, low: T, high: T) -> T {
-    if x < low {
-        low
-    } else if x > high {
-        high
-    } else {
-        x
-    }
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
+}
+
+/// max(0, z), and NaN where z is.
+#[inline(always)]
+fn positive<T: Real>(z: T) -> T {
+    if z < T::ZERO { T::ZERO } else { z }
 }
 
 /// 1 / (1 + exp(-z)) without overflow.
 #[inline(always)]
 pub(super) fn sigmoid<T: Real>(z: T) -> T {
     let e = (-z.abs()).exp();
-    let small = e / (T::ONE + e);
-    if z < T::ZERO { small } else { T::ONE / (T::ONE + e) }
+    (if z < T::ZERO { e } else { T::ONE }) / (T::ONE + e)
 }
 
 /// ln(1 + exp(z)) without overflow.
 #[inline(always)]
 pub(super) fn softplus<T: Real>(z: T) -> T {
-    let positive = if z > T::ZERO || z.is_nan() { z } else { T::ZERO };
-    positive + (-z.abs()).exp().ln_1p()
+    positive(z) + (-z.abs()).exp().ln_1p()
 }
 
 #[inline(always)]
@@ -210,7 +381,7 @@ fn gelu_inner<T: Real>(z: T) -> T {
 
 /// A wrong derivative on purpose, so that tests can show that the gradient check notices.
 #[cfg(test)]
-pub(super) mod fault {
+pub(crate) mod fault {
     use super::Activation;
     use crate::num::Real;
     use std::cell::Cell;
@@ -227,7 +398,7 @@ pub(super) mod fault {
         result
     }
 
-    pub(super) fn spoil<T: Real>(activation: Activation, d: &mut [T]) {
+    pub fn spoil<T: Real>(activation: Activation, d: &mut [T]) {
         if let Some((broken, factor)) = BROKEN.get()
             && broken == activation
         {

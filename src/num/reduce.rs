@@ -1,50 +1,107 @@
 //! Sums in 64 striped lanes and a fixed tree: element i goes to lane i mod 64, lanes are then added pairwise, lane j to lane
 //! j + half. They vectorise, and have the same bits for every vector width.
 
-use super::Real;
+use std::marker::PhantomData;
+
+use super::{Pass, Real, run};
 
 const LANES: usize = 64;
 
-#[inline(always)]
-fn striped<T: Real>(length: usize, mut add: impl FnMut(usize, T) -> T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let whole = length - length % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum = add(start + lane, *sum);
+/// How a pair of elements goes into the sum of its lane.
+trait Lane<T> {
+    type Sum: Real;
+    fn add(x: T, y: T, sum: Self::Sum) -> Self::Sum;
+}
+
+/// A sum over pairs of elements of two slices.
+struct Striped<'a, T, L> {
+    x: &'a [T],
+    y: &'a [T],
+    lane: PhantomData<L>,
+}
+
+impl<T: Real, L: Lane<T>> Pass for Striped<'_, T, L> {
+    type Output = L::Sum;
+
+    #[inline(always)]
+    fn run(self) -> L::Sum {
+        let mut lanes = [L::Sum::ZERO; LANES];
+        let (x, y) = (self.x.chunks_exact(LANES), self.y.chunks_exact(LANES));
+        let (x_rest, y_rest) = (x.remainder(), y.remainder());
+        for (x, y) in x.zip(y) {
+            for lane in 0..LANES {
+                lanes[lane] = L::add(x[lane], y[lane], lanes[lane]);
+            }
         }
-    }
-    for (lane, index) in (whole..length).enumerate() {
-        lanes[lane] = add(index, lanes[lane]);
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+        for ((sum, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+            *sum = L::add(x, y, *sum);
         }
-        half /= 2;
+        let mut half = LANES / 2;
+        while half > 0 {
+            for lane in 0..half {
+                lanes[lane] += lanes[lane + half];
+            }
+            half /= 2;
+        }
+        lanes[0]
     }
-    lanes[0]
 }
 
-/// The sum of all elements.
-pub fn sum<T: Real>(x: &[T]) -> T {
-    striped(x.len(), |i, sum| sum + x[i])
+macro_rules! lanes {
+    ($($(#[$doc:meta])* $visible:vis fn $name:ident($x:ident) -> $sum:ty, $lane:ident: |$so_far:ident| $add:expr;)*) => {$(
+        struct $lane;
+
+        impl<T: Real> Lane<T> for $lane {
+            type Sum = $sum;
+
+            #[inline(always)]
+            fn add($x: T, _: T, $so_far: $sum) -> $sum {
+                $add
+            }
+        }
+
+        $(#[$doc])*
+        #[inline]
+        $visible fn $name<T: Real>($x: &[T]) -> $sum {
+            run(Striped { x: $x, y: $x, lane: PhantomData::<$lane> })
+        }
+    )*};
 }
 
-/// The sum of all squares.
-pub fn sum_of_squares<T: Real>(x: &[T]) -> T {
-    striped(x.len(), |i, sum| x[i].mul_add(x[i], sum))
+lanes! {
+    /// The sum of all elements.
+    pub fn sum(x) -> T, Sum: |sum| sum + x;
+    /// The sum of all elements, added up in f64.
+    pub fn sum_wide(x) -> f64, SumWide: |sum| sum + x.to_f64();
+    /// The sum of all squares.
+    pub fn sum_of_squares(x) -> T, Squares: |sum| x.mul_add(x, sum);
+    /// The sum of all absolute values.
+    pub fn sum_of_absolutes(x) -> T, Absolutes: |sum| sum + x.abs();
+    /// 0 · x is 0 for a finite x and NaN else; the sum of such zeros vectorises, a loop with an exit does not.
+    fn zeros(x) -> T, Zeros: |sum| x.mul_add(T::ZERO, sum);
 }
 
-/// The sum of all absolute values.
-pub fn sum_of_absolutes<T: Real>(x: &[T]) -> T {
-    striped(x.len(), |i, sum| sum + x[i].abs())
+struct Products;
+
+impl<T: Real> Lane<T> for Products {
+    type Sum = T;
+
+    #[inline(always)]
+    fn add(x: T, y: T, sum: T) -> T {
+        x.mul_add(y, sum)
+    }
 }
 
 /// The sum of all products `x[i] * y[i]`, over the shorter length.
+#[inline]
 pub fn dot<T: Real>(x: &[T], y: &[T]) -> T {
-    striped(x.len().min(y.len()), |i, sum| x[i].mul_add(y[i], sum))
+    let length = x.len().min(y.len());
+    run(Striped { x: &x[..length], y: &y[..length], lane: PhantomData::<Products> })
+}
+
+/// Whether every element is finite.
+pub fn all_finite<T: Real>(x: &[T]) -> bool {
+    zeros(x) == T::ZERO
 }
 
 /// The largest absolute value; NaN where any element is NaN; 0 of nothing.
@@ -59,10 +116,39 @@ pub fn max_absolute<T: Real>(x: &[T]) -> T {
     largest
 }
 
-/// Whether every element is finite.
-pub fn all_finite<T: Real>(x: &[T]) -> bool {
-    // 0 · x is 0 for a finite x and NaN else; the sum of such zeros vectorises, a loop with an exit does not.
-    striped(x.len(), |i, sum| x[i].mul_add(T::ZERO, sum)) == T::ZERO
+/// The sum of each column of a row-major matrix with rows as long as `sums`: one chain for each, over ascending rows.
+#[inline]
+pub fn column_sums<T: Real>(x: &[T], sums: &mut [T]) {
+    run(ColumnSums { x, sums });
+}
+
+struct ColumnSums<'a, T> {
+    x: &'a [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Real> Pass for ColumnSums<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        const BLOCK: usize = 16;
+        let columns = self.sums.len().max(1);
+        for (block, sums) in self.sums.chunks_mut(BLOCK).enumerate() {
+            let rows = self.x.chunks_exact(columns).map(|row| &row[block * BLOCK..]);
+            let mut totals = [T::ZERO; BLOCK];
+            if sums.len() == BLOCK {
+                for row in rows {
+                    totals.iter_mut().zip(&row[..BLOCK]).for_each(|(total, x)| *total += *x);
+                }
+            } else {
+                for row in rows {
+                    totals.iter_mut().zip(&row[..sums.len()]).for_each(|(total, x)| *total += *x);
+                }
+            }
+            sums.copy_from_slice(&totals[..sums.len()]);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +161,17 @@ mod tests {
             let x: Vec<f64> = (0..n).map(|i| i as f64).collect();
             assert_eq!(sum(&x), (n * n.saturating_sub(1) / 2) as f64);
             assert_eq!(dot(&x, &x), sum_of_squares(&x));
+        }
+    }
+
+    #[test]
+    fn columns_are_summed_apart() {
+        for columns in [1usize, 3, 16, 37] {
+            let x: Vec<f32> = (0..5 * columns).map(|i| i as f32).collect();
+            let mut sums = vec![9.0; columns];
+            column_sums(&x, &mut sums);
+            let expected: Vec<f32> = (0..columns).map(|j| (10 * columns + 5 * j) as f32).collect();
+            assert_eq!(sums, expected);
         }
     }
 

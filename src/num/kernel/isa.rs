@@ -1,6 +1,9 @@
 //! A pass of arithmetic is written once, as plain loops over slices, compiled for each instruction set and chosen at run time.
 //! The set decides how many elements go through at once, never what is computed: fused steps are fused on every machine.
 
+#[cfg(target_arch = "x86_64")]
+use std::sync::atomic::{AtomicU8, Ordering};
+
 /// Arithmetic over slices that is worth wide registers.
 pub trait Pass {
     /// What it gives back.
@@ -36,23 +39,46 @@ pub enum Set {
     Avx512,
 }
 
-/// The best set of this machine. The standard library remembers what it detected.
+/// The best set of this machine, detected once.
 #[inline(always)]
 pub fn set() -> Set {
     #[cfg(target_arch = "x86_64")]
     {
-        if std::arch::is_x86_feature_detected!("avx512f")
-            && std::arch::is_x86_feature_detected!("avx512dq")
-            && std::arch::is_x86_feature_detected!("avx512vl")
-            && std::arch::is_x86_feature_detected!("avx512bw")
-        {
-            return Set::Avx512;
+        static FOUND: AtomicU8 = AtomicU8::new(UNKNOWN);
+        let mut found = FOUND.load(Ordering::Relaxed);
+        if found == UNKNOWN {
+            found = detect();
+            FOUND.store(found, Ordering::Relaxed);
         }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            return Set::Avx2;
+        match found {
+            AVX512 => return Set::Avx512,
+            AVX2 => return Set::Avx2,
+            _ => {}
         }
     }
     Set::Portable
+}
+
+#[cfg(target_arch = "x86_64")]
+const UNKNOWN: u8 = 0;
+#[cfg(target_arch = "x86_64")]
+const PORTABLE: u8 = 1;
+#[cfg(target_arch = "x86_64")]
+const AVX2: u8 = 2;
+#[cfg(target_arch = "x86_64")]
+const AVX512: u8 = 3;
+
+#[cfg(target_arch = "x86_64")]
+#[cold]
+fn detect() -> u8 {
+    use std::arch::is_x86_feature_detected as has;
+    if !(has!("avx2") && has!("fma")) {
+        PORTABLE
+    } else if has!("avx512f") && has!("avx512dq") && has!("avx512vl") && has!("avx512bw") {
+        AVX512
+    } else {
+        AVX2
+    }
 }
 
 /// Every set that this machine has, for tests.
@@ -67,21 +93,6 @@ pub fn sets() -> Vec<Set> {
     ];
     let best = all.iter().position(|other| *other == set()).unwrap_or(0);
     all[..=best].to_vec()
-}
-
-/// Runs a pass with a set that this machine has, for tests.
-#[cfg(test)]
-pub fn run_with<P: Pass>(chosen: Set, pass: P) -> P::Output {
-    assert!(sets().contains(&chosen));
-    match chosen {
-        Set::Portable => pass.run(),
-        // SAFETY: `sets` names only what this machine has; whatever has AVX-512 has AVX2.
-        #[cfg(target_arch = "x86_64")]
-        Set::Avx2 => unsafe { with_avx2(pass) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Set::Avx512 => unsafe { with_avx512(pass) },
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
