@@ -290,11 +290,17 @@ fn sides_of(network: &Network, batch: &Batch<'_, f64>, space: &Workspace<f64>, i
         }
     }
     for (index, head) in architecture.heads.iter().enumerate() {
-        if let (Loss::Mae, Some(Targets::Values(labels))) = (head.loss, batch.targets.get(index)) {
-            into.extend(space.outputs(network, index).iter().zip(*labels).map(|(z, y)| u8::from(z > y)));
+        let corners: &[f64] = match head.loss {
+            Loss::Mae => &[0.0],
+            Loss::Huber { delta } => &[-delta, delta],
+            _ => continue,
+        };
+        if let Some(Targets::Values(labels)) = batch.targets.get(index) {
+            let side = |(z, y): (&f64, &f64)| corners.iter().filter(|corner| z - y > **corner).count() as u8;
+            into.extend(space.outputs(network, index).iter().zip(*labels).map(side));
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

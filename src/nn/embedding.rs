@@ -1,7 +1,7 @@
 //! Tokens to vectors and back. A gradient costs what it touches: rows that no token of the batch names are never read or written.
 //! Shapes: a table is `[rows, dim]`; one token input fills `width` columns of the joined input, row by row.
 
-use crate::num::Real;
+use crate::num::{Pass, Real};
 
 use super::architecture::Pooling;
 use super::batch::Tokens;
@@ -20,69 +20,90 @@ fn tokens_of<'a>(tokens: &Tokens<'a>, row: usize) -> &'a [u32] {
     &tokens.ids[tokens.offsets[row] as usize..tokens.offsets[row + 1] as usize]
 }
 
-/// Writes the vectors of each row into columns `first..` of `joined`, whose rows are `stride` long.
-pub(super) fn forward<T: Real>(
-    table: &[T],
-    dim: usize,
-    pooling: Pooling,
-    tokens: &Tokens<'_>,
-    joined: &mut [T],
-    first: usize,
-    stride: usize,
-) {
-    let width = width(pooling, dim);
-    for (row, line) in joined.chunks_exact_mut(stride).enumerate() {
-        let ids = tokens_of(tokens, row);
-        let out = &mut line[first..first + width];
-        match pooling {
-            Pooling::Single | Pooling::Window { .. } => {
-                out.fill(T::ZERO);
-                for (out, &id) in out.chunks_exact_mut(dim).zip(ids) {
-                    out.copy_from_slice(&table[id as usize * dim..][..dim]);
+/// Where the vectors of one token input stand in the joined input.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a> {
+    pub tokens: &'a Tokens<'a>,
+    pub pooling: Pooling,
+    pub dim: usize,
+    /// First of its columns.
+    pub first: usize,
+    /// Length of a row.
+    pub stride: usize,
+}
+
+/// Writes the vectors of each row into its columns of `joined`.
+pub(super) struct Forward<'a, T> {
+    pub table: &'a [T],
+    pub columns: Columns<'a>,
+    pub joined: &'a mut [T],
+}
+
+impl<T: Real> Pass for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Columns { tokens, pooling, dim, first, stride } = self.columns;
+        let width = width(pooling, dim);
+        for (row, line) in self.joined.chunks_exact_mut(stride).enumerate() {
+            let ids = tokens_of(tokens, row);
+            let out = &mut line[first..first + width];
+            match pooling {
+                Pooling::Single | Pooling::Window { .. } => {
+                    let given = (ids.len() * dim).min(width);
+                    for (out, &id) in out.chunks_exact_mut(dim).zip(ids) {
+                        out.copy_from_slice(&self.table[id as usize * dim..][..dim]);
+                    }
+                    out[given..].fill(T::ZERO);
                 }
-            }
-            Pooling::Sum | Pooling::Mean => {
-                out.fill(T::ZERO);
-                for &id in ids {
-                    out.iter_mut().zip(&table[id as usize * dim..][..dim]).for_each(|(out, &x)| *out += x);
-                }
-                if pooling == Pooling::Mean && !ids.is_empty() {
-                    let share = T::from_f64(1.0 / ids.len() as f64);
-                    out.iter_mut().for_each(|out| *out *= share);
+                Pooling::Sum | Pooling::Mean => {
+                    out.fill(T::ZERO);
+                    for &id in ids {
+                        out.iter_mut().zip(&self.table[id as usize * dim..][..dim]).for_each(|(out, &x)| *out += x);
+                    }
+                    if pooling == Pooling::Mean && !ids.is_empty() {
+                        let share = T::from_f64(1.0 / ids.len() as f64);
+                        out.iter_mut().for_each(|out| *out *= share);
+                    }
                 }
             }
         }
     }
 }
 
-/// Adds the slopes of columns `first..` of each row of `d` to the rows of the table that its tokens name; `touch` learns of each such row first.
-pub(super) fn backward<T: Real>(
-    gradient: &mut [T],
-    dim: usize,
-    pooling: Pooling,
-    tokens: &Tokens<'_>,
-    d: &[T],
-    first: usize,
-    stride: usize,
-    touched: &mut Touched,
-) {
-    let width = width(pooling, dim);
-    for (row, line) in d.chunks_exact(stride).enumerate() {
-        let ids = tokens_of(tokens, row);
-        let slopes = &line[first..first + width];
-        let share = match pooling {
-            Pooling::Mean => T::from_f64(1.0 / ids.len().max(1) as f64),
-            _ => T::ONE,
-        };
-        for (place, &id) in ids.iter().enumerate() {
-            let slopes = match pooling {
-                Pooling::Window { length } if place >= length => break,
-                Pooling::Window { .. } => &slopes[place * dim..][..dim],
-                _ => slopes,
+/// Adds the slopes of each row's columns of `d` to the rows of the table that its tokens name; `touched` learns of each such row.
+pub(super) struct Backward<'a, T> {
+    pub gradient: &'a mut [T],
+    pub columns: Columns<'a>,
+    pub d: &'a [T],
+    pub touched: &'a mut Touched,
+}
+
+impl<T: Real> Pass for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Columns { tokens, pooling, dim, first, stride } = self.columns;
+        let width = width(pooling, dim);
+        for (row, line) in self.d.chunks_exact(stride).enumerate() {
+            let ids = tokens_of(tokens, row);
+            let slopes = &line[first..first + width];
+            let share = match pooling {
+                Pooling::Mean => T::from_f64(1.0 / ids.len().max(1) as f64),
+                _ => T::ONE,
             };
-            touched.insert(id);
-            let into = &mut gradient[id as usize * dim..][..dim];
-            into.iter_mut().zip(slopes).for_each(|(g, &d)| *g = share.mul_add(d, *g));
+            for (place, &id) in ids.iter().enumerate() {
+                let slopes = match pooling {
+                    Pooling::Window { length } if place >= length => break,
+                    Pooling::Window { .. } => &slopes[place * dim..][..dim],
+                    _ => slopes,
+                };
+                self.touched.insert(id);
+                let into = &mut self.gradient[id as usize * dim..][..dim];
+                into.iter_mut().zip(slopes).for_each(|(g, &d)| *g = share.mul_add(d, *g));
+            }
         }
     }
 }

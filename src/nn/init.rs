@@ -78,6 +78,13 @@ pub enum InitKind {
     },
 }
 
+/// The rule for a layer of which nothing else is known.
+impl Default for WeightInit {
+    fn default() -> Self {
+        WeightInit::of(InitKind::GlorotUniform)
+    }
+}
+
 impl WeightInit {
     /// A rule without a factor.
     pub fn of(kind: InitKind) -> Self {

@@ -1,14 +1,16 @@
-//! One dense layer, forward and backward side by side: product, bias, normalisation, activation, dropout.
+//! One dense layer, forward and backward side by side: product, bias, normalisation, activation, dropout; and layers one after the other.
 //! Shapes: B rows, I inputs, U units; input `[B, I]`, weight `[U, I]`, everything else `[B, U]`.
 
-use crate::num::{Matrix, Packed, Real, Threads, product};
+use std::ops::Range;
+
+use crate::num::{Matrix, Packed, Real, Threads, product, reduce};
 
 use super::activation::Activation;
 use super::architecture::{HiddenLayer, Normalization, Sparsity};
 use super::dropout::{self, Noise};
 use super::layout::{Layout, Role};
 use super::norm::{self, Affine};
-use super::penalty::sign;
+use super::sparsity;
 
 /// Where a layer's tensors are, and what it does.
 #[derive(Clone, Debug)]
@@ -26,11 +28,12 @@ pub(super) struct Dense {
     norm: Option<NormAt>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct NormAt {
     scale: usize,
     shift: usize,
-    running: Option<(usize, usize)>,
+    /// Places of running mean and variance in the buffers.
+    running: Option<(Range<usize>, Range<usize>)>,
 }
 
 /// What a pass leaves behind for the way back and for statistics.
@@ -38,14 +41,16 @@ struct NormAt {
 pub(super) struct Space<T> {
     /// What the activation got, `[B, U]`.
     pub z: Vec<T>,
-    /// What it gave.
-    pub a: Vec<T>,
+    /// What it gave; empty where that is `z` itself.
+    a: Vec<T>,
     /// `a` after dropout; empty in layers without.
     dropped: Vec<T>,
     mask: Vec<T>,
     normalized: Vec<T>,
     inverse_std: Vec<T>,
-    /// Slope with respect to the output, then the pre-activation.
+    /// For each unit: what a pass needs in between.
+    scratch: Vec<T>,
+    /// Slope with respect to the output, then the product.
     pub d: Vec<T>,
     /// Mean activation of each unit, for the sparsity penalty.
     mean_activation: Vec<T>,
@@ -57,6 +62,22 @@ pub(super) enum Mode<'a, T> {
     Train(Noise, &'a mut [T]),
     /// No masks; running statistics.
     Infer(&'a [T]),
+}
+
+/// What all layers of a pass work with.
+pub(super) struct Setting<'a, T> {
+    pub layout: &'a Layout,
+    pub parameters: &'a [T],
+    pub rows: usize,
+    pub training: bool,
+    pub packed: &'a mut Packed<T>,
+    pub threads: &'a Threads,
+}
+
+impl<'a, T> Setting<'a, T> {
+    fn of(&self, segment: usize) -> &'a [T] {
+        &self.parameters[self.layout.segments()[segment].range()]
+    }
 }
 
 impl Dense {
@@ -77,10 +98,9 @@ impl Dense {
             scale: layout.push(format!("{name}.norm.weight"), Role::NormScale, &[units]),
             shift: layout.push(format!("{name}.norm.bias"), Role::NormShift, &[units]),
             running: batch.then(|| {
-                (
-                    buffers.push(format!("{name}.norm.running_mean"), Role::RunningMean, &[units]),
-                    buffers.push(format!("{name}.norm.running_var"), Role::RunningVariance, &[units]),
-                )
+                let mean = buffers.push(format!("{name}.norm.running_mean"), Role::RunningMean, &[units]);
+                let variance = buffers.push(format!("{name}.norm.running_var"), Role::RunningVariance, &[units]);
+                (buffers.segments()[mean].range(), buffers.segments()[variance].range())
             }),
         });
         let (activation, dropout, normalization) = (layer.activation, layer.dropout, layer.normalization);
@@ -96,21 +116,21 @@ impl Dense {
     }
 
     pub fn space<T: Real>(&self, rows: usize) -> Space<T> {
-        let all = || vec![T::ZERO; rows * self.units];
-        let when = |needed: bool, length: usize| if needed { vec![T::ZERO; length] } else { Vec::new() };
+        let all_when = |needed: bool| if needed { vec![T::ZERO; rows * self.units] } else { Vec::new() };
         let statistics = match self.normalization {
             Normalization::None => 0,
             Normalization::Batch => self.units,
             Normalization::Layer => rows,
         };
         Space {
-            z: all(),
-            a: all(),
-            dropped: when(self.dropout > 0.0, rows * self.units),
-            mask: when(self.dropout > 0.0, rows * self.units),
-            normalized: when(self.norm.is_some(), rows * self.units),
+            z: all_when(true),
+            a: all_when(self.activation != Activation::Identity),
+            dropped: all_when(self.dropout > 0.0),
+            mask: all_when(self.dropout > 0.0),
+            normalized: all_when(self.norm.is_some()),
             inverse_std: vec![T::ZERO; statistics],
-            d: all(),
+            scratch: vec![T::ZERO; if self.norm.is_some() { 2 * self.units } else { 0 }],
+            d: all_when(true),
             mean_activation: vec![T::ZERO; self.units],
         }
     }
@@ -118,178 +138,159 @@ impl Dense {
     /// y = dropout(f(norm(x Wᵀ + b))).
     pub fn forward<T: Real>(
         &self,
-        (layout, buffers): (&Layout, &Layout),
-        parameters: &[T],
+        set: &mut Setting<'_, T>,
         input: &[T],
-        rows: usize,
         mode: &mut Mode<'_, T>,
         space: &mut Space<T>,
-        packed: &mut Packed<T>,
-        threads: &Threads,
     ) {
-        let of = |segment: usize| &parameters[layout.segments()[segment].range()];
-        let size = rows * self.units;
+        let size = set.rows * self.units;
         let z = &mut space.z[..size];
-        let weight = Matrix::transposed(of(self.weight), self.inputs);
-        let bias = self.bias.map(of);
-        product(Matrix::rows(input, self.inputs), weight, bias, z, (rows, self.inputs, self.units), packed, threads);
-        if let Some(norm) = self.norm {
-            let affine = Affine { scale: of(norm.scale), shift: of(norm.shift) };
-            match (norm.running, &mut *mode) {
-                (None, _) => {
-                    norm::layer_forward(affine, z, &mut space.normalized[..size], &mut space.inverse_std[..rows]);
+        let weight = Matrix::transposed(set.of(self.weight), self.inputs);
+        let bias = self.bias.map(|bias| set.of(bias));
+        let shape = (set.rows, self.inputs, self.units);
+        product(Matrix::rows(input, self.inputs), weight, bias, z, shape, set.packed, set.threads);
+        if let Some(norm) = &self.norm {
+            let affine = Affine { scale: set.of(norm.scale), shift: set.of(norm.shift) };
+            let normalized = &mut space.normalized[..size];
+            match (&norm.running, &mut *mode) {
+                (None, _) => norm::layer_forward(affine, z, normalized, &mut space.inverse_std[..set.rows]),
+                (Some((mean, variance)), Mode::Train(_, buffers)) => {
+                    let (before, from_variance) = buffers.split_at_mut(variance.start);
+                    let (mean, variance) = (&mut before[mean.clone()], &mut from_variance[..self.units]);
+                    let scratch = &mut space.scratch;
+                    norm::batch_forward(affine, z, normalized, &mut space.inverse_std, mean, variance, scratch);
                 }
-                (Some((mean, variance)), Mode::Train(_, values)) => {
-                    let (mean, variance) = (&buffers.segments()[mean], &buffers.segments()[variance]);
-                    let (before, from_variance) = values.split_at_mut(variance.offset);
-                    norm::batch_forward(
-                        affine,
-                        z,
-                        &mut space.normalized[..size],
-                        &mut space.inverse_std,
-                        &mut before[mean.range()],
-                        &mut from_variance[..variance.len()],
-                    );
-                }
-                (Some((mean, variance)), Mode::Infer(values)) => {
-                    let (mean, variance) = (&buffers.segments()[mean], &buffers.segments()[variance]);
-                    norm::batch_infer(affine, z, &values[mean.range()], &values[variance.range()]);
+                (Some((mean, variance)), Mode::Infer(buffers)) => {
+                    norm::batch_infer(affine, z, &buffers[mean.clone()], &buffers[variance.clone()]);
                 }
             }
         }
-        self.activation.forward(z, &mut space.a[..size]);
+        if self.activation != Activation::Identity {
+            self.activation.forward(z, &mut space.a[..size]);
+        }
         if self.dropout > 0.0
             && let Mode::Train(noise, _) = mode
         {
-            space.dropped[..size].copy_from_slice(&space.a[..size]);
-            dropout::forward(self.dropout, *noise, self.lane, &mut space.dropped[..size], &mut space.mask[..size]);
+            let Space { dropped, mask, .. } = space;
+            dropped[..size].copy_from_slice(if space.a.is_empty() { &space.z[..size] } else { &space.a[..size] });
+            dropout::forward(self.dropout, *noise, self.lane, &mut dropped[..size], &mut mask[..size]);
         }
+    }
+
+    /// What the activation gave.
+    pub fn activations<'a, T: Real>(&self, space: &'a Space<T>, rows: usize) -> &'a [T] {
+        let from = if self.activation == Activation::Identity { &space.z } else { &space.a };
+        &from[..rows * self.units]
     }
 
     /// What the layer gives to the next.
     pub fn result<'a, T: Real>(&self, space: &'a Space<T>, rows: usize, training: bool) -> &'a [T] {
-        let from = if training && self.dropout > 0.0 { &space.dropped } else { &space.a };
-        &from[..rows * self.units]
+        if training && self.dropout > 0.0 { &space.dropped[..rows * self.units] } else { self.activations(space, rows) }
     }
 
-    /// `space.d` holds the slope with respect to the output; writes the slopes of the layer's tensors into `gradient` and leaves in `space.d` the one with respect to the product.
+    /// `space.d` holds the slope with respect to the output; writes the slopes of the layer's tensors into `gradient` and leaves in
+    /// `space.d` the one with respect to the product.
     pub fn backward<T: Real>(
         &self,
-        layout: &Layout,
-        parameters: &[T],
+        set: &mut Setting<'_, T>,
         input: &[T],
-        rows: usize,
         sparsity: Option<Sparsity>,
         space: &mut Space<T>,
         gradient: &mut [T],
-        packed: &mut Packed<T>,
-        threads: &Threads,
     ) {
-        let size = rows * self.units;
+        let size = set.rows * self.units;
+        let layout = set.layout;
         let d = &mut space.d[..size];
         if self.dropout > 0.0 {
             dropout::backward(&space.mask[..size], d);
         }
+        let z = &space.z[..size];
+        let a = if space.a.is_empty() { z } else { &space.a[..size] };
         if let Some(sparsity) = sparsity {
-            add_sparsity_slope(sparsity, self.activation, &space.a[..size], &space.mean_activation, d);
+            sparsity::add_slope(sparsity, self.activation, a, &space.mean_activation, d);
         }
-        self.activation.backward(&space.z[..size], &space.a[..size], d);
-        if let Some(norm) = self.norm {
-            let scale = &parameters[layout.segments()[norm.scale].range()];
-            let shift = layout.segments()[norm.shift].range();
-            let (before, from_shift) = gradient.split_at_mut(shift.start);
+        self.activation.backward(z, a, d);
+        if let Some(norm) = &self.norm {
+            let scale = set.of(norm.scale);
+            let (before, from_shift) = gradient.split_at_mut(layout.segments()[norm.shift].offset);
             let d_scale = &mut before[layout.segments()[norm.scale].range()];
             let d_shift = &mut from_shift[..self.units];
             let normalized = &space.normalized[..size];
             match self.normalization {
                 Normalization::Layer => {
-                    norm::layer_backward(scale, normalized, &space.inverse_std[..rows], d, d_scale, d_shift)
+                    norm::layer_backward(scale, normalized, &space.inverse_std[..set.rows], d, d_scale, d_shift);
                 }
                 _ => norm::batch_backward(scale, normalized, &space.inverse_std, d, d_scale, d_shift),
             }
         }
         if let Some(bias) = self.bias {
-            let d_bias = &mut gradient[layout.segments()[bias].range()];
-            d_bias.fill(T::ZERO);
-            d.chunks_exact(self.units).for_each(|row| d_bias.iter_mut().zip(row).for_each(|(b, &d)| *b += d));
+            reduce::column_sums(d, &mut gradient[layout.segments()[bias].range()]);
         }
         let d_weight = &mut gradient[layout.segments()[self.weight].range()];
-        let shape = (self.units, rows, self.inputs);
-        product(
-            Matrix::transposed(d, self.units),
-            Matrix::rows(input, self.inputs),
-            None,
-            d_weight,
-            shape,
-            packed,
-            threads,
-        );
+        let shape = (self.units, set.rows, self.inputs);
+        let (left, right) = (Matrix::transposed(d, self.units), Matrix::rows(input, self.inputs));
+        product(left, right, None, d_weight, shape, set.packed, set.threads);
     }
 
     /// The slope with respect to the inputs `first..`, `[B, inputs - first]`, from the one in `space.d`.
-    pub fn input_slope<T: Real>(
-        &self,
-        layout: &Layout,
-        parameters: &[T],
-        first: usize,
-        rows: usize,
-        space: &Space<T>,
-        into: &mut [T],
-        packed: &mut Packed<T>,
-        threads: &Threads,
-    ) {
-        let weight = &parameters[layout.segments()[self.weight].range()];
-        let weight = Matrix::columns_from(weight, self.inputs, first);
-        let shape = (rows, self.units, self.inputs - first);
-        product(Matrix::rows(&space.d, self.units), weight, None, into, shape, packed, threads);
+    pub fn input_slope<T: Real>(&self, set: &mut Setting<'_, T>, first: usize, space: &Space<T>, into: &mut [T]) {
+        let weight = Matrix::columns_from(set.of(self.weight), self.inputs, first);
+        let shape = (set.rows, self.units, self.inputs - first);
+        product(Matrix::rows(&space.d, self.units), weight, None, into, shape, set.packed, set.threads);
     }
 
     /// The sparsity penalty of the last forward pass.
     pub fn sparsity_penalty<T: Real>(&self, sparsity: Sparsity, rows: usize, space: &mut Space<T>) -> f64 {
-        let a = &space.a[..rows * self.units];
-        match sparsity {
-            Sparsity::L1 { weight } => weight * crate::num::reduce::sum_of_absolutes(a).to_f64() / a.len() as f64,
-            Sparsity::Kl { target, weight } => {
-                space.mean_activation.fill(T::ZERO);
-                for row in a.chunks_exact(self.units) {
-                    space.mean_activation.iter_mut().zip(row).for_each(|(mean, &a)| *mean += a);
-                }
-                let share = T::from_f64(1.0 / rows as f64);
-                space.mean_activation.iter_mut().for_each(|mean| *mean *= share);
-                let divergence = |mean: &T| {
-                    let seen = unit_interval(self.activation, *mean).to_f64();
-                    target * (target / seen).ln() + (1.0 - target) * ((1.0 - target) / (1.0 - seen)).ln()
-                };
-                weight * space.mean_activation.iter().map(divergence).sum::<f64>()
-            }
-        }
+        let from = if space.a.is_empty() { &space.z } else { &space.a };
+        sparsity::value(sparsity, self.activation, &from[..rows * self.units], &mut space.mean_activation)
     }
 }
 
-/// A mean activation as a number within (0, 1).
-fn unit_interval<T: Real>(activation: Activation, mean: T) -> T {
-    let half = T::from_f64(0.5);
-    let mean = if activation == Activation::Tanh { (mean + T::ONE) * half } else { mean };
-    mean.maximum(T::from_f64(1e-12)).minimum(T::from_f64(if T::BYTES == 4 { 1.0 - 6e-8 } else { 1.0 - 1e-12 }))
+/// Layers one after the other, from `input`.
+pub(super) fn forward_all<T: Real>(
+    layers: &[Dense],
+    set: &mut Setting<'_, T>,
+    input: &[T],
+    mode: &mut Mode<'_, T>,
+    spaces: &mut [Space<T>],
+) {
+    for (index, layer) in layers.iter().enumerate() {
+        let (before, this) = spaces.split_at_mut(index);
+        let input = before.last().map_or(input, |space| layers[index - 1].result(space, set.rows, set.training));
+        layer.forward(set, input, mode, &mut this[0]);
+    }
 }
 
-fn add_sparsity_slope<T: Real>(sparsity: Sparsity, activation: Activation, a: &[T], means: &[T], d: &mut [T]) {
-    match sparsity {
-        Sparsity::L1 { weight } => {
-            let factor = T::from_f64(weight / a.len() as f64);
-            d.iter_mut().zip(a).for_each(|(d, &a)| *d += factor * sign(a));
-        }
-        Sparsity::Kl { target, weight } => {
-            let units = means.len();
-            let inner = if activation == Activation::Tanh { 0.5 } else { 1.0 };
-            let factor = T::from_f64(inner * weight / (a.len() / units) as f64);
-            let (target, rest) = (T::from_f64(target), T::from_f64(1.0 - target));
-            for row in d.chunks_exact_mut(units) {
-                for (d, &mean) in row.iter_mut().zip(means) {
-                    let seen = unit_interval(activation, mean);
-                    *d += factor * (rest / (T::ONE - seen) - target / seen);
-                }
-            }
+/// What the last of the layers gives, or the input where there are none.
+pub(super) fn result_of_all<'a, T: Real>(
+    layers: &[Dense],
+    spaces: &'a [Space<T>],
+    input: &'a [T],
+    rows: usize,
+    training: bool,
+) -> &'a [T] {
+    match (layers.last(), spaces.last()) {
+        (Some(layer), Some(space)) => layer.result(space, rows, training),
+        _ => input,
+    }
+}
+
+/// The way back through [`forward_all`]: the last layer's `d` holds the slope with respect to its output, and each one's is left as
+/// [`Dense::backward`] leaves it.
+pub(super) fn backward_all<T: Real>(
+    layers: &[Dense],
+    set: &mut Setting<'_, T>,
+    input: &[T],
+    sparsity: Option<Sparsity>,
+    spaces: &mut [Space<T>],
+    gradient: &mut [T],
+) {
+    for (index, layer) in layers.iter().enumerate().rev() {
+        let (before, this) = spaces.split_at_mut(index);
+        let input = before.last().map_or(input, |space| layers[index - 1].result(space, set.rows, true));
+        layer.backward(set, input, sparsity, &mut this[0], gradient);
+        if let Some(below) = before.last_mut() {
+            layer.input_slope(set, 0, &this[0], &mut below.d[..set.rows * layer.inputs]);
         }
     }
 }

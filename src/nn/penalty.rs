@@ -1,6 +1,6 @@
 //! Penalties on the weights, part of the objective: L1, L2 and both (elastic net). Weights of dense layers alone: biases, norms and embedding rows stay free.
 
-use crate::num::{Real, reduce};
+use crate::num::{Pass, Real, reduce, run};
 
 use super::layout::{Layout, Role};
 
@@ -36,12 +36,28 @@ impl Penalties {
     pub fn add_gradient<T: Real>(&self, layout: &Layout, parameters: &[T], gradient: &mut [T]) {
         let (l1, l2) = (T::from_f64(self.l1), T::from_f64(self.l2));
         for segment in layout.segments().iter().filter(|segment| segment.role == Role::Weight) {
-            let pairs = gradient[segment.range()].iter_mut().zip(&parameters[segment.range()]);
-            match (self.l1 != 0.0, self.l2 != 0.0) {
-                (false, false) => {}
-                (false, true) => pairs.for_each(|(g, &w)| *g = l2.mul_add(w, *g)),
-                (true, _) => pairs.for_each(|(g, &w)| *g = l2.mul_add(w, *g) + l1 * sign(w)),
+            let (weights, slopes) = (&parameters[segment.range()], &mut gradient[segment.range()]);
+            if self.l1 != 0.0 || self.l2 != 0.0 {
+                run(AddSlope { weights, slopes, l1, l2 });
             }
+        }
+    }
+}
+
+struct AddSlope<'a, T> {
+    weights: &'a [T],
+    slopes: &'a mut [T],
+    l1: T,
+    l2: T,
+}
+
+impl<T: Real> Pass for AddSlope<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (slope, &weight) in self.slopes.iter_mut().zip(self.weights) {
+            *slope = self.l2.mul_add(weight, *slope) + self.l1 * sign(weight);
         }
     }
 }

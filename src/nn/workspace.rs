@@ -3,7 +3,7 @@
 use crate::num::{Packed, Real, Threads, reduce};
 
 use super::embedding::Touched;
-use super::head::TaskLoss;
+use super::head::{LossSpace, TaskLoss};
 use super::layer::{Dense, Space};
 use super::network::Network;
 
@@ -16,19 +16,15 @@ pub struct Workspace<T> {
     pub(super) input_mask: Vec<T>,
     pub(super) d_tokens: Vec<T>,
     pub(super) trunk: Vec<Space<T>>,
-    pub(super) heads: Vec<HeadSpace<T>>,
+    /// The layers of each head; the last is its output.
+    pub(super) heads: Vec<Vec<Space<T>>>,
     pub(super) d_shared: Vec<T>,
+    pub(super) losses: Vec<LossSpace<T>>,
     pub(super) touched: Vec<Touched>,
     pub(super) gradient_is_fresh: bool,
     pub(super) tasks: Vec<TaskLoss>,
     pub(super) packed: Packed<T>,
     pub(super) threads: Threads,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct HeadSpace<T> {
-    pub hidden: Vec<Space<T>>,
-    pub output: Space<T>,
 }
 
 /// What the last pass left in a hidden layer, `[rows, units]` each.
@@ -47,7 +43,8 @@ pub struct LayerView<'a, T> {
 impl<T: Real> Workspace<T> {
     /// The raw outputs of a head, `[rows, outputs]`.
     pub fn outputs(&self, network: &Network, head: usize) -> &[T] {
-        &self.heads[head].output.z[..self.rows * network.heads[head].output.units]
+        let outputs = network.architecture().heads[head].outputs;
+        self.heads[head].last().map_or(&[], |space| &space.z[..self.rows * outputs])
     }
 
     /// Loss and accuracy of each task in the last pass; zeros for tasks that took no part.
@@ -62,26 +59,24 @@ impl<T: Real> Workspace<T> {
 
     /// Every hidden layer as the last pass left it: the trunk's, then each head's.
     pub fn layers<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = LayerView<'a, T>> {
-        let heads =
-            network.heads.iter().zip(&self.heads).flat_map(|(head, space)| head.hidden.iter().zip(&space.hidden));
-        network.trunk.iter().zip(&self.trunk).chain(heads).map(|(layer, space)| self.view(layer, space))
-    }
-
-    fn view<'a>(&self, layer: &'a Dense, space: &'a Space<T>) -> LayerView<'a, T> {
-        let size = self.rows * layer.units;
-        LayerView {
+        self.hidden(network).map(|(layer, space)| LayerView {
             name: &layer.name,
             units: layer.units,
-            pre_activations: &space.z[..size],
-            activations: &space.a[..size],
-        }
+            pre_activations: &space.z[..self.rows * layer.units],
+            activations: layer.activations(space, self.rows),
+        })
+    }
+
+    fn hidden<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = (&'a Dense, &'a Space<T>)> {
+        let of_head = |(layers, spaces): (&'a Vec<Dense>, &'a Vec<Space<T>>)| {
+            layers.iter().zip(spaces).take(layers.len().saturating_sub(1))
+        };
+        network.trunk.iter().zip(&self.trunk).chain(network.heads.iter().zip(&self.heads).flat_map(of_head))
     }
 
     /// Which side of its corners each unit with corners is on, for the gradient check.
     pub(super) fn sides(&self, network: &Network, into: &mut Vec<u8>) {
-        let heads =
-            network.heads.iter().zip(&self.heads).flat_map(|(head, space)| head.hidden.iter().zip(&space.hidden));
-        for (layer, space) in network.trunk.iter().zip(&self.trunk).chain(heads) {
+        for (layer, space) in self.hidden(network) {
             let kinks = layer.activation.kinks();
             if !kinks.is_empty() {
                 let side = |z: &T| kinks.iter().filter(|kink| *z > T::from_f64(**kink)).count() as u8;
@@ -148,14 +143,15 @@ pub fn first_non_finite<T: Real>(
         })
     };
     let outputs = || {
-        network.heads.iter().enumerate().find_map(|(index, head)| {
-            of_rows(&head.output.name, TensorKind::Output, space.outputs(network, index), head.output.units)
+        network.heads.iter().enumerate().find_map(|(index, layers)| {
+            let output = layers.last()?;
+            of_rows(&output.name, TensorKind::Output, space.outputs(network, index), output.units)
         })
     };
     let losses = || {
         let bad = space.tasks.iter().position(|task| !task.loss_sum.is_finite())?;
-        let rows = Vec::new();
-        Some(NonFinite { tensor: network.heads[bad].output.name.clone(), kind: TensorKind::Loss, rows })
+        let tensor = network.heads[bad].last()?.name.clone();
+        Some(NonFinite { tensor, kind: TensorKind::Loss, rows: Vec::new() })
     };
     of_layout(parameters, TensorKind::Parameter)
         .or_else(|| of_rows("input", TensorKind::Input, features, network.architecture().features))

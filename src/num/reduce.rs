@@ -119,31 +119,47 @@ pub fn max_absolute<T: Real>(x: &[T]) -> T {
 /// The sum of each column of a row-major matrix with rows as long as `sums`: one chain for each, over ascending rows.
 #[inline]
 pub fn column_sums<T: Real>(x: &[T], sums: &mut [T]) {
-    run(ColumnSums { x, sums });
+    run(Columns { x, y: x, sums, lane: PhantomData::<Sum> });
 }
 
-struct ColumnSums<'a, T> {
+/// The sum of the products in each column of two row-major matrices with rows as long as `sums`: one chain for each, over ascending rows.
+#[inline]
+pub fn column_dots<T: Real>(x: &[T], y: &[T], sums: &mut [T]) {
+    run(Columns { x, y, sums, lane: PhantomData::<Products> });
+}
+
+struct Columns<'a, T, L> {
     x: &'a [T],
+    y: &'a [T],
     sums: &'a mut [T],
+    lane: PhantomData<L>,
 }
 
-impl<T: Real> Pass for ColumnSums<'_, T> {
+impl<T: Real, L: Lane<T, Sum = T>> Pass for Columns<'_, T, L> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
+        /// Columns that are summed together, in registers.
         const BLOCK: usize = 16;
         let columns = self.sums.len().max(1);
         for (block, sums) in self.sums.chunks_mut(BLOCK).enumerate() {
-            let rows = self.x.chunks_exact(columns).map(|row| &row[block * BLOCK..]);
+            let first = block * BLOCK;
+            let rows =
+                self.x.chunks_exact(columns).zip(self.y.chunks_exact(columns)).map(|(x, y)| (&x[first..], &y[first..]));
             let mut totals = [T::ZERO; BLOCK];
             if sums.len() == BLOCK {
-                for row in rows {
-                    totals.iter_mut().zip(&row[..BLOCK]).for_each(|(total, x)| *total += *x);
+                for (x, y) in rows {
+                    let (x, y) = (&x[..BLOCK], &y[..BLOCK]);
+                    for at in 0..BLOCK {
+                        totals[at] = L::add(x[at], y[at], totals[at]);
+                    }
                 }
             } else {
-                for row in rows {
-                    totals.iter_mut().zip(&row[..sums.len()]).for_each(|(total, x)| *total += *x);
+                for (x, y) in rows {
+                    for ((total, &x), &y) in totals.iter_mut().zip(&x[..sums.len()]).zip(y) {
+                        *total = L::add(x, y, *total);
+                    }
                 }
             }
             sums.copy_from_slice(&totals[..sums.len()]);
@@ -172,6 +188,8 @@ mod tests {
             column_sums(&x, &mut sums);
             let expected: Vec<f32> = (0..columns).map(|j| (10 * columns + 5 * j) as f32).collect();
             assert_eq!(sums, expected);
+            column_dots(&x, &vec![2.0; x.len()], &mut sums);
+            assert!(sums.iter().zip(expected).all(|(seen, expected)| *seen == 2.0 * expected));
         }
     }
 

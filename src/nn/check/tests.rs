@@ -88,7 +88,7 @@ impl Rows {
     }
 }
 
-fn hidden(units: usize, activation: Activation) -> HiddenLayer {
+pub fn hidden(units: usize, activation: Activation) -> HiddenLayer {
     HiddenLayer {
         units,
         activation,
@@ -99,7 +99,7 @@ fn hidden(units: usize, activation: Activation) -> HiddenLayer {
     }
 }
 
-fn head(name: &str, outputs: usize, loss: Loss) -> Head {
+pub fn head(name: &str, outputs: usize, loss: Loss) -> Head {
     Head {
         name: name.into(),
         hidden: Vec::new(),
@@ -112,7 +112,7 @@ fn head(name: &str, outputs: usize, loss: Loss) -> Head {
     }
 }
 
-fn dense(features: usize, layers: Vec<HiddenLayer>, heads: Vec<Head>) -> Architecture {
+pub fn dense(features: usize, layers: Vec<HiddenLayer>, heads: Vec<Head>) -> Architecture {
     Architecture {
         features,
         input_dropout: 0.0,
@@ -179,6 +179,19 @@ fn a_wrong_derivative_of_any_activation_is_noticed() {
         let bad: Vec<_> =
             report.tensors.iter().filter(|t| t.verdict == Verdict::Failed).map(|t| t.name.as_str()).collect();
         assert!(bad.contains(&"hidden.0.weight") && !bad.contains(&"head.y.weight"), "{name}: {bad:?}");
+    }
+}
+
+#[test]
+fn softsign_and_elu_units_at_rest_are_no_fault() {
+    for activation in [Activation::Softsign, Activation::Elu { alpha: 1.0 }] {
+        let layers = vec![HiddenLayer { bias: 0.0, ..hidden(4, activation) }];
+        let network = Network::new(dense(3, layers, vec![head("y", 1, Loss::Mse { half: false })]));
+        let mut rows = Rows::draw(network.architecture(), 3, 5, false);
+        rows.features[..3].fill(0.0); // so that units of the first row are at 0 exactly
+        let report = rows.check(&network, &network.initialise(3), &CheckOptions::default());
+        assert_eq!(report.verdict, Verdict::Passed, "{}", explain(&report));
+        assert!(report.tensors.iter().any(|tensor| tensor.kinks > 0));
     }
 }
 
@@ -257,6 +270,50 @@ prop_compose! {
             heads,
             activation_sparsity,
         }
+    }
+}
+
+/// The bytes of the gradient and the losses of two steps, computed on so many threads.
+fn steps_on(threads: usize, network: &Network, rows: &Rows, parameters: &[f32]) -> Vec<u8> {
+    let features: Vec<f32> = rows.features.iter().map(|x| *x as f32).collect();
+    let values: Vec<Vec<f32>> = rows.values.iter().map(|all| all.iter().map(|x| *x as f32).collect()).collect();
+    let tokens: Vec<_> = rows.offsets.iter().zip(&rows.ids).map(|(offsets, ids)| Tokens { offsets, ids }).collect();
+    let heads = network.architecture().heads.iter().enumerate();
+    let targets: Vec<_> = heads
+        .map(|(index, head)| match head.loss {
+            Loss::CrossEntropy { .. } => Targets::Classes(&rows.classes[index]),
+            _ => Targets::Values(&values[index]),
+        })
+        .collect();
+    let batch = Batch { rows: rows.rows, features: &features, tokens: &tokens, targets: &targets, weights: None };
+    let (mut space, mut gradient) = (network.workspace(rows.rows, threads), vec![0.0; network.layout().len()]);
+    let (mut buffers, penalties) = (network.initial_buffers(), Penalties { l1: 1e-4, l2: 1e-3 });
+    let mut bytes = Vec::new();
+    for step in 0..2 {
+        let noise = Noise { seed: 1, epoch: 0, step };
+        let loss =
+            network.gradient(parameters, &mut buffers, &batch, noise, &penalties, None, &mut space, &mut gradient);
+        bytes.extend(gradient.iter().flat_map(|g| g.to_le_bytes()));
+        bytes.extend(loss.total().to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    // Large enough that the products are split.
+    let layers = vec![
+        HiddenLayer { normalization: Normalization::Batch, dropout: 0.3, ..hidden(192, Activation::Relu) },
+        HiddenLayer { normalization: Normalization::Layer, ..hidden(160, Activation::Gelu) },
+    ];
+    let softmax = Loss::CrossEntropy { label_smoothing: 0.1 };
+    let heads = vec![head("a", 7, softmax), head("b", 1, Loss::Mae)];
+    let network = Network::new(dense(200, layers, heads));
+    let rows = Rows::draw(network.architecture(), 96, 5, false);
+    let parameters = network.initialise::<f32>(3);
+    let one = steps_on(1, &network, &rows, &parameters);
+    for threads in [2, 3] {
+        assert!(steps_on(threads, &network, &rows, &parameters) == one, "{threads} threads");
     }
 }
 
