@@ -5,7 +5,9 @@ export function number(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const magnitude = Math.abs(value);
-  if (magnitude < 1e-4 || magnitude >= 1e9) return value.toExponential(Math.max(digits - 2, 1)).replace("e+", "e");
+  if (magnitude < 1e-4 || magnitude >= 1e9) {
+    return value.toExponential(Math.max(digits - 2, 1)).replace(/\.?0*e\+?/, "e");
+  }
   if (Number.isInteger(value)) return grouped(value);
   const short = Number(value.toPrecision(digits));
   if (magnitude >= 10 ** digits) return grouped(Math.round(value));
@@ -45,15 +47,16 @@ export function bytes(value: number | null | undefined): string {
   return `${rest.toFixed(1)} TiB`;
 }
 
-/** 0.0042 → 4 ms, 3.21 → 3.2 s, 75 → 1 min 15 s, 4000 → 1 h 7 min. */
+/** 0.0042 → 4 ms, 3.21 → 3.2 s, 75 → 1 min 15 s, 3392 → 57 min, 4000 → 1 h 7 min. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
+  if (whole < 600) return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
   const minutes = Math.round(whole / 60);
+  if (minutes < 60) return `${minutes} min`;
   if (minutes < 48 * 60)
     return minutes % 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes / 60} h`;
   return `${Math.round(minutes / 1440)} days`;

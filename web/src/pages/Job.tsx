@@ -68,15 +68,15 @@ function OneJob({ id }: { id: string }) {
       </div>
       <Problem error={error} />
       {job.error ? (
-        <div class="problem">
+        <div class="problem bad">
           <ProblemText problem={job.error} />
         </div>
       ) : null}
       {job.warnings?.length ? (
-        <div class="problem">
-          <strong>What the server noticed</strong>
+        <details class="problem">
+          <summary>What the server noticed ({count(job.warnings.length)})</summary>
           <Warnings warnings={job.warnings} />
-        </div>
+        </details>
       ) : null}
       <Facts job={job} />
       <div class="columns">
@@ -110,7 +110,7 @@ function targets(spec: JsonObject | undefined): string[] {
 function Facts({ job }: { job: Job }) {
   const { progress, best, last } = job;
   const running = job.status === "running";
-  const rest = Object.entries(last ?? {}).filter(([name]) => name !== "epoch");
+  const rest = Object.entries(last ?? {}).filter(([name]) => /^(val_|test_)?(loss|accuracy)$/.test(name));
   return (
     <section class="facts" aria-label="State">
       <div class="fact wide">

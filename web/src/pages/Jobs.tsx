@@ -242,7 +242,9 @@ function useSparks() {
       if (!job || signal.aborted) return;
       try {
         const curve = new Curve("epoch");
-        curve.replace(await get<Metrics>(`/v1/jobs/${job.id}/metrics?by=epoch&max_points=120`, signal));
+        curve.replace(
+          await get<Metrics>(`/v1/jobs/${job.id}/metrics?by=epoch&names=loss,val_loss&max_points=120`, signal),
+        );
         fresh.set(job.id, curve);
         seen.current.set(job.id, stamp(job));
       } catch {

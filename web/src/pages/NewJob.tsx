@@ -314,13 +314,13 @@ function PreviewText({ preview }: { preview: Preview }) {
           <dt>memory</dt>
           <dd>{bytes(preview.memory_bytes)}</dd>
         </div>
-        {moves ? <Spark curve={schedule} of={["learning_rate"]} /> : null}
         {rates.length > 0 ? (
           <div>
             <dt>learning rate</dt>
             <dd>{moves ? `${number(rates[0])} → ${number(rates.at(-1))}` : number(rates[0])}</dd>
           </div>
         ) : null}
+        {moves ? <Spark curve={schedule} of={["learning_rate"]} /> : null}
       </dl>
       {preview.layers?.length ? (
         <table class="list compact">

@@ -99,7 +99,7 @@ function options(props: Props, width: number, height: number): uPlot.Options {
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, dist: 6 } },
     scales: {
-      x: { time: false },
+      x: { time: false, range: (_u, low, high) => (high > low ? [low, high] : [low, low + 1]) },
       y: { distr: log ? 3 : 1, range: (_u, low, high) => range(low, high, log) },
     },
     axes: [
@@ -144,9 +144,14 @@ function options(props: Props, width: number, height: number): uPlot.Options {
   };
 }
 
-/** Points are drawn only while there are few: a lone point makes no line. */
-function isolated(u: uPlot): boolean {
-  return u.data[0].length <= 3;
+/** Points are drawn only where a column has few: a lone point makes no line. */
+function isolated(u: uPlot, series: number): boolean {
+  let values = 0;
+  for (const value of u.data[series] ?? []) {
+    if (typeof value === "number") values += 1;
+    if (values > 3) return false;
+  }
+  return true;
 }
 
 /** A swatch of a line, for legends. */
