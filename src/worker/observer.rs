@@ -58,7 +58,7 @@ impl<'a> Watch<'a> {
             control,
             settings,
             began: Instant::now(),
-            began_at: Utc::now().timestamp_millis() as f64 / 1000.0,
+            began_at: Utc::now().timestamp_millis() as f64,
             origin: None,
             checkpoint_at: None,
             epoch_event_at: None,
@@ -111,7 +111,7 @@ impl<'a> Watch<'a> {
     fn index(&self, now: Instant, at: &Progress) -> [(&'static str, f64); 4] {
         let elapsed = now.duration_since(self.began).as_secs_f64();
         [
-            ("time", self.began_at + elapsed),
+            ("time", self.began_at + (elapsed * 1000.0).floor()),
             ("step", at.step as f64),
             ("epoch", at.epoch as f64),
             ("train_seconds", self.settings.seconds_before + elapsed),

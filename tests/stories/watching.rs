@@ -33,7 +33,9 @@ fn metrics_are_columns_of_equal_length_that_a_cursor_walks() {
     for (name, column) in all["columns"].as_object().unwrap() {
         assert_eq!(column.as_array().unwrap().len(), 6, "{name}");
     }
-    assert!(all["columns"]["time"][1].as_str().unwrap().ends_with('Z'));
+    let created = server.get(path.trim_end_matches("/metrics")).ok()["created_at"].as_str().unwrap().to_owned();
+    let time = all["columns"]["time"][1].as_str().unwrap();
+    assert!(time.ends_with('Z') && *time >= *created, "{time} is before {created}");
     assert!(all["columns"]["val_loss"][5].as_f64().unwrap() < all["columns"]["val_loss"][0].as_f64().unwrap());
 
     let cursor = all["next_cursor"].as_str().unwrap();

@@ -73,12 +73,12 @@ pub(super) fn shared_words() -> String {
     csv
 }
 
-/// Twelve numbers that hide four waves. `many` (six classes) and `few` (yes or no) both depend on the waves; `many` is known in every row, `few` in 120 training
+/// Twelve numbers that hide four waves. `many` (six classes) and `few` (yes or no) both depend on the waves; `many` is known in every row, `few` in 200 training
 /// rows only (and in all of the validation part).
 pub(super) fn two_tasks() -> String {
     const ROWS: usize = 2500;
     const TRAIN: usize = 1500;
-    const LABELLED: usize = 120;
+    const LABELLED: usize = 200;
     const WIDTH: usize = 12;
     const WAVES: usize = 4;
     let mut draw = draw(3);

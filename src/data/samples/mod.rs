@@ -98,7 +98,7 @@ const SAMPLES: [Sample; 7] = [
         "two-tasks",
         2500,
         "few",
-        "Twelve numbers; `many` is known everywhere, `few` in 120 training rows: a second task that helps the first",
+        "Twelve numbers; `many` is known everywhere, `few` in 200 training rows: a second task that helps the first",
         generated::two_tasks,
     ),
 ];
