@@ -1,5 +1,7 @@
 //! Reports of checks: the gradient check of a job, all its checks, and any report by its id.
 
+mod alone;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -23,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(gradient))
         .routes(routes!(of_job))
-        .routes(routes!(get_all))
+        .routes(routes!(get_all, alone::create))
         .routes(routes!(get_one))
 }
 

@@ -133,18 +133,30 @@ impl Subject {
 
 /// The job's own data, split as its spec says.
 async fn own(app: &App, job: &Job, part: Option<Part>) -> Result<Subject, Problem> {
+    let (resolved, dataset, validation) = material(app, job).await?;
+    match (validation, part) {
+        (Some(validation), None | Some(Part::Validation)) => Ok(Subject::Validation(validation)),
+        _ => Ok(Subject::Part(dataset, Box::new(resolved), part)),
+    }
+}
+
+/// A job's proved spec, its dataset, and its validation dataset where it has one of its own.
+pub(super) async fn material(app: &App, job: &Job) -> Result<(ResolvedSpec, Dataset, Option<Dataset>), Problem> {
     let dataset = match app.store().dataset_get(&job.dataset.id.to_string()).await {
         Ok(dataset) => dataset,
         Err(StoreError::NotFound { .. }) => {
-            let detail = "the dataset of this job was deleted; name another one with ?dataset=";
-            return Err(Problem::new(Kind::NotFound, detail));
+            return Err(Problem::new(
+                Kind::NotFound,
+                "the dataset of this job was deleted; `?dataset=` evaluates on another one",
+            ));
         }
         Err(error) => return Err(error.into()),
     };
     let mut schema = datasets::schema(&dataset)?;
     let request = job.spec.clone().unwrap_or_default();
     let validation = match request.pointer("/split/validation/dataset").is_some() {
-        true => app.store().job_also_uses(job.id).await?.first().copied().or(Some(job.dataset.id)),
+        // A job that validates on its own dataset uses no other.
+        true => Some(app.store().job_also_uses(job.id).await?.first().copied().unwrap_or(job.dataset.id)),
         false => None,
     };
     let validation = match validation {
@@ -156,10 +168,7 @@ async fn own(app: &App, job: &Job, part: Option<Part>) -> Result<Subject, Proble
     }
     let proved = spec::prove(&request, &schema, &spec::Limits::default());
     let resolved = proved.map_err(|_| Problem::internal(format!("the spec of {} no longer holds", job.id)))?;
-    match (validation, part) {
-        (Some(validation), None | Some(Part::Validation)) => Ok(Subject::Validation(validation)),
-        _ => Ok(Subject::Part(dataset, Box::new(resolved), part)),
-    }
+    Ok((resolved, dataset, validation))
 }
 
 /// Encodes the rows and passes them through the network (blocking).

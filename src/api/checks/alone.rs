@@ -1,0 +1,193 @@
+//! A check that runs alone: of a spec before there is a job, or of a job at its first weights or at a checkpoint.
+//!
+//! Not here: what a check does (`practice`).
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::api::App;
+use crate::api::evaluation;
+use crate::api::extract::{JsonBody, Query, nearest};
+use crate::api::idempotency::Idempotency;
+use crate::api::jobs::job_id;
+use crate::api::models;
+use crate::api::problem::{Fault, Kind, Problem, ProblemBody, shortened};
+use crate::api::specs;
+use crate::data::{Encoder, Table, split};
+use crate::id::JobId;
+use crate::practice;
+use crate::spec::ResolvedSpec;
+use crate::store::{Dataset, NewReport};
+use crate::train::checkpoint::decode;
+
+/// The checks that run alone.
+const KINDS: [&str; 3] = ["gradient", "initial_loss", "overfit"];
+/// Rows on which the first loss is looked at.
+const INITIAL_LOSS_ROWS: usize = 2_000;
+
+/// What to check: a spec, or a job.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the JSON that `read` reads")]
+pub(super) struct CheckRequest {
+    /// `gradient`, `initial_loss` or `overfit`.
+    #[schema(example = "gradient")]
+    kind: String,
+    /// A job spec; either this or `job`.
+    #[schema(value_type = Option<Object>, example = json!({"dataset": "iris", "target": "species"}))]
+    spec: Option<Value>,
+    /// A job's id.
+    job: Option<String>,
+    /// A checkpoint of the job, at whose weights to check; the first weights without it.
+    checkpoint: Option<String>,
+}
+
+/// Runs one check alone and keeps its report.
+#[utoipa::path(post, path = "/v1/checks", tag = "checks",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
+    request_body(content = CheckRequest, example = json!({"kind": "gradient", "spec": {"dataset": "iris", "target": "species"}})),
+    responses((status = 201, description = "The report", body = Value),
+              (status = 404, description = "No such job or checkpoint", body = ProblemBody, content_type = "application/problem+json"),
+              (status = 422, description = "The request or the spec has faults", body = ProblemBody, content_type = "application/problem+json")))]
+pub(super) async fn create(
+    State(app): State<App>,
+    Query(()): Query<()>,
+    idempotency: Idempotency,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let wanted = read(&body)?;
+    let text = serde_json::to_vec(&body).map_err(Problem::internal)?;
+    let again = app.clone();
+    let made = async move |id: String| {
+        let id = id.parse().map_err(|error| crate::api::error::no_such("check", &id, &error))?;
+        answer(&again.store().report_get(id).await?)
+    };
+    idempotency.answer(&app, &text, run(app.clone(), wanted), made).await
+}
+
+/// A request that makes sense.
+struct Wanted {
+    kind: &'static str,
+    subject: Subject,
+}
+
+enum Subject {
+    Spec(Value),
+    Job(JobId, Option<String>),
+}
+
+fn read(body: &Value) -> Result<Wanted, Problem> {
+    let whole = |detail: &str| Problem::faults(Kind::InvalidBody, vec![Fault::at("", detail)]);
+    let fields = body.as_object().ok_or_else(|| whole("must be an object with kind, and spec or job"))?;
+    let mut faults = Vec::new();
+    for field in fields.keys() {
+        if !["kind", "spec", "job", "checkpoint"].contains(&field.as_str()) {
+            let near = nearest(field, ["kind", "spec", "job", "checkpoint"].into_iter());
+            let advice = near
+                .map_or("known are kind, spec, job, checkpoint".to_owned(), |near| format!("did you mean `{near}`?"));
+            faults.push(Fault::at(format!("/{}", shortened(field)), format!("unknown field; {advice}")));
+        }
+    }
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let kind = KINDS.into_iter().find(|kind| text("kind") == Some(kind));
+    if kind.is_none() {
+        faults.push(Fault::at("/kind", format!("must be one of {}", KINDS.join(", "))));
+    }
+    let checkpoint = text("checkpoint").map(str::to_owned);
+    let subject = match (fields.get("spec"), text("job")) {
+        (Some(spec), None) if checkpoint.is_none() => Some(Subject::Spec(spec.clone())),
+        (None, Some(job)) => Some(Subject::Job(job_id(job)?, checkpoint)),
+        _ => {
+            faults.push(Fault::at("", "give either spec, or job and perhaps checkpoint"));
+            None
+        }
+    };
+    match (kind, subject) {
+        (Some(kind), Some(subject)) if faults.is_empty() => Ok(Wanted { kind, subject }),
+        _ => Err(Problem::faults(Kind::InvalidBody, faults)),
+    }
+}
+
+/// What a check needs.
+struct Material {
+    kind: &'static str,
+    spec: ResolvedSpec,
+    dataset: Dataset,
+    checkpoint: Option<Vec<u8>>,
+}
+
+async fn run(app: App, wanted: Wanted) -> Result<Response, Problem> {
+    let (job, spec, dataset, checkpoint) = match wanted.subject {
+        Subject::Spec(request) => {
+            let proved = specs::prove(&app, &request, true).await?;
+            (None, proved.spec, specs::stored(proved.dataset)?, None)
+        }
+        Subject::Job(id, key) => {
+            let (spec, dataset, _) = evaluation::material(&app, &app.store().job_get(id).await?).await?;
+            let bytes = match key {
+                Some(key) => Some(app.store().checkpoint_read(models::checkpoint(&app, id, &key).await?.id).await?),
+                None => None,
+            };
+            (Some(id), spec, dataset, bytes)
+        }
+    };
+    let path = app.store().dataset_table(&dataset);
+    let material = Material { kind: wanted.kind, spec, dataset, checkpoint };
+    let report = app.blocking(move || check(&material, &Table::open(&path)?)).await?;
+    answer(&app.store().report_put(job, report).await?)
+}
+
+fn answer(report: &crate::store::Report) -> Result<Response, Problem> {
+    let location = HeaderValue::from_str(&format!("/v1/checks/{}", report.id)).map_err(Problem::internal)?;
+    Ok((StatusCode::CREATED, [(LOCATION, location)], axum::Json(super::body(report))).into_response())
+}
+
+/// Splits, encodes and checks (blocking).
+fn check(material: &Material, table: &Table) -> Result<NewReport, Problem> {
+    let Material { kind, spec, checkpoint, .. } = material;
+    let train_rows = split::split(table, &spec.split_plan(), spec.seed())?.train;
+    let checkpoint = checkpoint.as_deref().map(decode).transpose().map_err(Problem::internal)?;
+    let encoder = match &checkpoint {
+        Some(checkpoint) => Encoder::from_json(&checkpoint.encoder)?,
+        None => Encoder::fit(table, &spec.encoder_plan(), &train_rows)?,
+    };
+    let weights = checkpoint.as_ref().map(|one| (one.parameters::<f64>(), one.buffers::<f64>()));
+    let weights = weights.as_ref().map(|(parameters, buffers)| (parameters.as_slice(), buffers.as_slice()));
+    let architecture = spec.architecture(&encoder);
+    match *kind {
+        "gradient" => {
+            let examples = encoder.encode::<f64>(table, &practice::gradient_rows(&architecture, &train_rows))?;
+            let found = practice::check_gradient(&architecture, &spec.penalties(), spec.seed(), &examples, weights);
+            report(kind, found.verdict, &found, material)
+        }
+        "initial_loss" => {
+            let stride = train_rows.len().div_ceil(INITIAL_LOSS_ROWS).max(1);
+            let rows: Vec<u32> = train_rows.iter().copied().step_by(stride).collect();
+            let examples = encoder.encode::<f64>(table, &rows)?;
+            let found = practice::check_initial_loss(&architecture, spec.seed(), &examples, weights);
+            report(kind, found.verdict, &found, material)
+        }
+        _ => {
+            let examples = encoder.encode::<f64>(table, &practice::overfit_rows(&train_rows))?;
+            let found = practice::check_overfit(&architecture, spec.seed(), &examples);
+            report(kind, found.verdict, &found, material)
+        }
+    }
+}
+
+fn report(
+    kind: &str,
+    verdict: practice::Verdict,
+    found: &impl Serialize,
+    material: &Material,
+) -> Result<NewReport, Problem> {
+    let mut document = serde_json::to_value(found).map_err(Problem::internal)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("dataset".to_owned(), json!({"id": material.dataset.id, "name": material.dataset.name}));
+    }
+    Ok(NewReport { kind: kind.to_owned(), verdict: verdict.name().to_owned(), document })
+}
