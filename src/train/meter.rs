@@ -33,7 +33,7 @@ impl Sums {
 
     /// Reads [`Sums::to_numbers`] back; `None` where they are not those of so many tasks.
     pub fn from_numbers(numbers: &[f64], tasks: usize) -> Option<Sums> {
-        let ([penalty, gradient_norm, steps, clipped], rest) = numbers.split_first_chunk::<4>()? else { return None };
+        let ([penalty, gradient_norm, steps, clipped], rest) = numbers.split_first_chunk::<4>()?;
         let (of_tasks, []) = rest.as_chunks::<4>() else { return None };
         let task = |&[loss_sum, weight_sum, correct, labelled]: &[f64; 4]| TaskLoss {
             loss_sum,

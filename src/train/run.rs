@@ -3,11 +3,14 @@
 //! The state between two steps is complete: a checkpoint of it goes on to the same bits. The end of an epoch (evaluation, plateau,
 //! early stopping, report) comes before the next step; a run that is interrupted in it stands after the epoch's last step.
 
-use super::checkpoint::{Checkpoint, Contents, RunState, Saved, encode};
-use super::evaluate::{ROWS, add_losses};
-use super::fit::{Dataset, Divergence, Failure, Outcome, Start};
+mod epoch;
+mod keep;
+
+use super::checkpoint::Checkpoint;
+use super::evaluate::ROWS;
+use super::fit::{Dataset, Failure, Outcome, Start};
 use super::meter::{Meter, Sums};
-use super::observer::{Best, CheckpointSet, Directive, EpochReport, Event, Observer, Progress, StepReport, StopReason};
+use super::observer::{Best, Directive, Event, Observer, Progress, StepReport, StopReason};
 use super::order::Order;
 use super::plan::{Every, Plan, Switch};
 use super::tracker::Tracker;
@@ -16,8 +19,8 @@ use crate::data::{BatchBuffer, Examples};
 use crate::nn::clipping::{gradient_norm, max_norm, soft_threshold};
 use crate::nn::optimizer::{Optimizer, Rows, State, StepInfo};
 use crate::nn::schedule::{PlateauState, Time};
-use crate::nn::{Network, Noise, Penalties, TaskLoss, TensorKind, Workspace, first_non_finite};
-use crate::num::{Real, reduce};
+use crate::nn::{Network, Noise, Penalties, TaskLoss, Workspace};
+use crate::num::Real;
 
 /// Step metrics are thinned so that a run has about so many.
 const STEP_POINTS: u64 = 20_000;
@@ -258,26 +261,6 @@ impl<'a, T: Real> Run<'a, T> {
         Ok(stop_of(self.observer.directive(&self.at)))
     }
 
-    /// Tells of the untrained network.
-    fn open(&mut self) -> Result<EpochEnd, Failure> {
-        let mut metrics = Vec::new();
-        if let Some(reason) = self.append_part("", &self.data.train, &mut metrics) {
-            return Ok(EpochEnd::Interrupted(reason));
-        }
-        if let Some(validation) = &self.data.validation
-            && let Some(reason) = self.append_part("val_", validation, &mut metrics)
-        {
-            return Ok(EpochEnd::Interrupted(reason));
-        }
-        if let Some((_, loss)) = metrics.first() {
-            metrics.push(("train_eval_loss".into(), *loss));
-        }
-        metrics.push(("learning_rate".into(), self.learning_rate()));
-        self.last = metrics;
-        self.report_epoch(false);
-        Ok(EpochEnd::Next)
-    }
-
     fn time(&self) -> Time {
         Time { step: self.at.step, epoch: self.at.epoch, steps_per_epoch: self.order.steps() }
     }
@@ -358,273 +341,9 @@ impl<'a, T: Real> Run<'a, T> {
         }
         self.observer.step(&StepReport { at: self.at, metrics: &self.step_metrics });
     }
-
-    /// Evaluates, decides, tells.
-    fn end_epoch(&mut self) -> Result<EpochEnd, Failure> {
-        let epoch = self.at.epoch + 1;
-        let learning_rate = {
-            // The rate that the last step used.
-            let time = Time { step: self.at.step.saturating_sub(1), ..self.time() };
-            self.plan.schedule.learning_rate(self.plan.optimizer.learning_rate, time, &self.plateau)
-        };
-        if !reduce::all_finite(&self.parameters) {
-            return Err(self.diverge());
-        }
-        let mut metrics = Vec::with_capacity(16);
-        self.meter.append("", &self.sums.tasks, &mut metrics);
-        if let Some(validation) = &self.data.validation
-            && let Some(reason) = self.append_part("val_", validation, &mut metrics)
-        {
-            return Ok(EpochEnd::Interrupted(reason));
-        }
-        let steps = self.sums.steps.max(1.0);
-        let penalty = self.sums.penalty / steps;
-        metrics.push(("learning_rate".into(), learning_rate));
-        metrics.push(("gradient_norm".into(), self.sums.gradient_norm / steps));
-        metrics.push(("penalty".into(), penalty));
-        metrics.push(("objective".into(), self.meter.objective(&self.sums.tasks) + penalty));
-        if self.plan.clipping.is_some() {
-            metrics.push(("clipped_share".into(), self.sums.clipped / steps));
-        }
-        // Decide on copies: an interruption below must leave the state before the end of the epoch.
-        let value_of =
-            |name: &str| metrics.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, value)| *value);
-        let mut tracker = self.tracker.clone();
-        let improved =
-            tracker.as_mut().is_none_or(|tracker| tracker.observe(epoch, value_of(&tracker.monitor.metric.clone())));
-        let mut plateau = self.plateau;
-        let cut = self
-            .plan
-            .schedule
-            .plateau()
-            .is_some_and(|rule| plateau.observe(rule, self.plan.optimizer.learning_rate, value_of(&rule.monitor)));
-        let reason = if self.plan.target.as_ref().is_some_and(|target| {
-            let value = value_of(&target.monitor.metric);
-            if target.monitor.maximise { value >= target.value } else { value <= target.value }
-        }) {
-            Some(StopReason::TargetReached)
-        } else if tracker.as_ref().is_some_and(Tracker::is_exhausted) {
-            Some(StopReason::EarlyStopping)
-        } else {
-            (epoch >= self.plan.epochs).then_some(StopReason::EpochsDone)
-        };
-        let best = improved.then(|| {
-            let metric = tracker.as_ref().map_or("loss", |tracker| &tracker.monitor.metric).to_owned();
-            Best { epoch, step: self.at.step, value: value_of(&metric), metric }
-        });
-        if (reason.is_some() || is_evaluation_epoch(epoch, self.plan.epochs))
-            && let Some(stop) = self.append_train_evaluation(&mut metrics)
-        {
-            return Ok(EpochEnd::Interrupted(stop));
-        }
-        // From here on nothing interrupts.
-        let before = self.learning_rate();
-        (self.tracker, self.plateau) = (tracker, plateau);
-        if let Some(best) = best {
-            self.best = Some(best);
-            if self.tracker.is_some() {
-                self.keep_best();
-            }
-        }
-        self.at.epoch = epoch;
-        self.step_in_epoch = 0;
-        self.sums.clear();
-        if reason.is_some() {
-            self.append_test(&mut metrics);
-        }
-        self.last = metrics;
-        self.report_epoch(improved);
-        if cut {
-            self.observer.event(&Event::RateCut { epoch, from: before, to: self.learning_rate() });
-        }
-        Ok(reason.map_or(EpochEnd::Next, EpochEnd::Over))
-    }
-
-    fn report_epoch(&mut self, improved: bool) {
-        self.observer.epoch(&EpochReport {
-            at: self.at,
-            metrics: &self.last,
-            best: self.best.as_ref(),
-            improved,
-            patience_left: self.tracker.as_ref().and_then(Tracker::patience_left),
-        });
-    }
-
-    fn keep_best(&mut self) {
-        match &mut self.best_weights {
-            Some(kept) => {
-                kept.0.copy_from_slice(&self.parameters);
-                kept.1.copy_from_slice(&self.buffers);
-            }
-            none => *none = Some(Box::new((self.parameters.clone(), self.buffers.clone()))),
-        }
-        self.best_is_new = true;
-    }
-
-    /// Evaluates a part and appends its metrics; where a wish to stop comes in between, says which.
-    fn append_part(
-        &mut self,
-        prefix: &str,
-        part: &Examples<T>,
-        metrics: &mut Vec<(String, f64)>,
-    ) -> Option<StopReason> {
-        let stopped = self.evaluate(part);
-        if stopped.is_none() {
-            self.meter.append(prefix, &self.losses, metrics);
-        }
-        stopped
-    }
-
-    fn append_train_evaluation(&mut self, metrics: &mut Vec<(String, f64)>) -> Option<StopReason> {
-        let stopped = self.evaluate(&self.data.train);
-        if stopped.is_none() {
-            metrics.push(("train_eval_loss".into(), self.meter.loss(&self.losses)));
-        }
-        stopped
-    }
-
-    /// Adds up the losses of a part with the current weights in `self.losses`.
-    fn evaluate(&mut self, part: &Examples<T>) -> Option<StopReason> {
-        let Run { network, parameters, buffers, evaluation, lists, losses, observer, at, .. } = self;
-        let mut stop = None;
-        add_losses(network, parameters, buffers, part, evaluation, lists, losses, &mut || {
-            // A budget that is used up can wait for the end of the epoch; a wish to stop cannot.
-            stop = stop_of(observer.directive(at)).filter(|reason| !reason.is_done());
-            stop.is_some()
-        });
-        stop
-    }
-
-    /// The metrics of the test part, with the weights that the best checkpoint will have.
-    fn append_test(&mut self, metrics: &mut Vec<(String, f64)>) {
-        let Some(test) = &self.data.test else { return };
-        let restores = self.restores_best();
-        let Run { network, parameters, buffers, evaluation, lists, losses, best_weights, .. } = self;
-        let (parameters, buffers) = match best_weights.as_deref().filter(|_| restores) {
-            Some((parameters, buffers)) => (parameters, buffers),
-            None => (&*parameters, &*buffers),
-        };
-        add_losses(network, parameters, buffers, test, evaluation, lists, losses, &mut || false);
-        self.meter.append("test_", &self.losses, metrics);
-    }
-
-    /// Whether the best checkpoint is that of the best metric rather than the last.
-    fn restores_best(&self) -> bool {
-        self.best_weights.is_some() && self.plan.early_stopping.as_ref().is_none_or(|stopping| stopping.restore_best)
-    }
-
-    fn finish(mut self, reason: StopReason) -> Result<Outcome, Failure> {
-        if reason.is_done() && self.step_in_epoch > 0 {
-            self.append_test_of_last();
-        }
-        let mut set = self.checkpoint_set()?;
-        if reason.is_done() && !self.restores_best() {
-            set.best = set.last.clone();
-        }
-        Ok(Outcome { reason, at: self.at, best: self.best, last: self.last, set })
-    }
-
-    /// A run that ends within an epoch tells the test metrics with its outcome.
-    fn append_test_of_last(&mut self) {
-        let mut metrics = std::mem::take(&mut self.last);
-        metrics.retain(|(name, _)| !name.starts_with("test_"));
-        self.append_test(&mut metrics);
-        self.last = metrics;
-    }
-
-    /// The state as it is, and the best weights if they are new.
-    fn checkpoint_set(&mut self) -> Result<CheckpointSet, Failure> {
-        if !reduce::all_finite(&self.parameters) {
-            return Err(self.diverge());
-        }
-        let monitored = self.tracker.as_ref().map_or("loss", |tracker| &tracker.monitor.metric);
-        let metric = self.last.iter().find(|(name, _)| name == monitored).cloned();
-        let run = RunState {
-            method: self.optimizer.method.name().to_owned(),
-            opened: self.opened,
-            step_in_epoch: self.step_in_epoch,
-            rows: self.at.rows,
-            tracker: self.tracker.as_ref().map(|tracker| tracker.state),
-            plateau: self.plateau,
-            best: self.best.clone().filter(|best| best.value.is_finite()),
-            sums: self.sums.to_numbers(),
-            scalars: self.state.scalars.clone(),
-            last_names: self.last.iter().map(|(name, _)| name.clone()).collect(),
-            last_values: self.last.iter().map(|(_, value)| *value).collect(),
-        };
-        let contents = Contents {
-            epoch: self.at.epoch,
-            step: self.at.step,
-            metric,
-            parameters: &self.parameters,
-            buffers: &self.buffers,
-            state: Some((run, &self.state)),
-        };
-        let last = encode(self.plan, contents);
-        let best = match &self.best {
-            Some(best) if best.step == self.at.step && (self.tracker.is_none() || self.best_is_new) => {
-                Some(last.clone())
-            }
-            Some(_) if self.best_is_new => self.best_saved(),
-            _ => None,
-        };
-        self.best_is_new = false;
-        Ok(CheckpointSet { last: Some(last), best })
-    }
-
-    /// The best weights as a checkpoint without state.
-    fn best_saved(&self) -> Option<Saved> {
-        let (best, weights) = (self.best.as_ref()?, self.best_weights.as_deref()?);
-        Some(encode(
-            self.plan,
-            Contents {
-                epoch: best.epoch,
-                step: best.step,
-                metric: Some((best.metric.clone(), best.value)),
-                parameters: &weights.0,
-                buffers: &weights.1,
-                state: None,
-            },
-        ))
-    }
-
-    /// Says where the run diverged, after giving the observer the last finite state.
-    fn diverge(&mut self) -> Failure {
-        let examples = &self.batch.examples;
-        let found = first_non_finite(&self.network, &self.parameters, &examples.dense, &self.space, &self.gradient);
-        let (tensor, kind, rows) = match found {
-            Some(found) => (found.tensor, kind_name(found.kind), found.rows),
-            None => ("the network".to_owned(), "gradient", Vec::new()),
-        };
-        let rows = if rows.is_empty() {
-            examples.row_ids.clone()
-        } else {
-            rows.iter().filter_map(|row| examples.row_ids.get(*row).copied()).collect()
-        };
-        let (epoch, step) = (self.at.epoch, self.at.step + 1);
-        if reduce::all_finite(&self.parameters) {
-            // The pass that diverged may have spoilt the running statistics.
-            self.buffers.copy_from_slice(&self.buffers_before);
-            if let Ok(set) = self.checkpoint_set()
-                && let Err(error) = self.observer.checkpoint(set)
-            {
-                return error.into();
-            }
-        } else if self.best_is_new {
-            let set = CheckpointSet { last: None, best: self.best_saved() };
-            if let Err(error) = self.observer.checkpoint(set) {
-                return error.into();
-            }
-        }
-        Failure::Diverged(Divergence { tensor, kind, epoch, step, rows })
-    }
 }
 
-/// Whether the training part is evaluated after this epoch: after each of the first, then about twenty times in a run.
-fn is_evaluation_epoch(epoch: u64, epochs: u64) -> bool {
-    epoch <= 5 || epoch.is_multiple_of((epochs / 20).max(1))
-}
-
+/// What a directive ends the run with.
 fn stop_of(directive: Directive) -> Option<StopReason> {
     match directive {
         Directive::Continue => None,
@@ -632,18 +351,6 @@ fn stop_of(directive: Directive) -> Option<StopReason> {
         Directive::Cancel => Some(StopReason::Cancelled),
         Directive::Drain => Some(StopReason::Drained),
         Directive::Stop(reason) => Some(reason),
-    }
-}
-
-fn kind_name(kind: TensorKind) -> &'static str {
-    match kind {
-        TensorKind::Input => "input",
-        TensorKind::PreActivation => "pre_activation",
-        TensorKind::Activation => "activation",
-        TensorKind::Output => "output",
-        TensorKind::Loss => "loss",
-        TensorKind::Gradient => "gradient",
-        TensorKind::Parameter => "parameter",
     }
 }
 
