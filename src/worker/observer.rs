@@ -170,6 +170,13 @@ impl Observer for Watch<'_> {
 
     fn checkpoint(&mut self, set: CheckpointSet) -> Result<(), ObserverError> {
         self.checkpoint_at = Some(Instant::now());
+        if let Some(at) = self.newest {
+            self.stand(&at, false);
+        }
+        if let Some(last) = &set.last {
+            // A job with a state to go on from got further, whatever becomes of this process.
+            self.recorder.latest().step = Some(last.step);
+        }
         let set = checkpoint_rows(self.recorder, set, self.settings.keep);
         self.recorder.checkpoint(set);
         match self.recorder.refused() {

@@ -72,8 +72,9 @@ async fn the_least_spec_trains_iris_well_and_tells_everything() {
     assert_eq!(kit.column(id, Axis::Epoch, "val_loss").await[best.epoch as usize], Some(best.value));
 
     let (reports, _) = kit.store.report_list(Some(id), None, 10, None).await.unwrap();
-    let verdicts: Vec<_> = reports.iter().map(|report| (report.kind.as_str(), report.verdict.as_str())).collect();
-    assert_eq!(verdicts, [("initial_loss", "passed"), ("gradient", "passed")]);
+    let kinds: Vec<_> = reports.iter().map(|report| report.kind.as_str()).collect();
+    assert_eq!(kinds, ["initial_loss", "gradient"]);
+    assert_eq!(reports[1].verdict, "passed", "{}", reports[1].document);
     let best_row = kit.store.checkpoint_get(id, "best").await.unwrap();
     assert_eq!((best_row.epoch, best_row.metric), (best.epoch, Some(("val_loss".to_owned(), best.value))));
     kit.store.checkpoint_get(id, "last").await.unwrap();
@@ -105,13 +106,15 @@ async fn a_job_that_was_torn_from_its_worker_goes_on_to_the_same_bytes() {
     let mut request = long();
     request["checkpoints"] = json!({"every": {"steps": 25}});
     let torn = kit.train(request).await;
+    let furthest = async |store: &Store| {
+        let checkpoints = store.checkpoint_list(torn).await.unwrap();
+        checkpoints.iter().filter(|checkpoint| checkpoint.last).map(|checkpoint| checkpoint.step).max().unwrap_or(0)
+    };
     for _ in 0..3 {
-        // This attempt has begun to tell of itself, so its steps are under way.
-        let attempts = kit.store.job_get(torn).await.unwrap().attempt;
+        let before = furthest(&kit.store).await;
         kit.until(torn, async |store| {
-            let job = store.job_get(torn).await.unwrap();
-            let begun = store.checkpoint_list(torn).await.unwrap().iter().any(|checkpoint| checkpoint.last);
-            job.status.is_finished() || (begun && job.status == Status::Running && job.attempt >= attempts)
+            let (status, _) = store.job_status(torn).await.unwrap();
+            status.is_finished() || (status == Status::Running && furthest(store).await > before)
         })
         .await;
         // As a new process does that finds it held.
@@ -120,7 +123,7 @@ async fn a_job_that_was_torn_from_its_worker_goes_on_to_the_same_bytes() {
     }
     let job = kit.finished(torn).await;
     assert_eq!(job.status, Status::Succeeded, "{:?}", job.error);
-    assert!(job.attempt > 1);
+    assert_eq!(job.attempt, 4);
     assert_eq!(kit.weights_of(torn, "last").await, kit.weights_of(calm, "last").await);
     assert_eq!(kit.weights_of(torn, "best").await, kit.weights_of(calm, "best").await);
     for name in ["epoch", "step", "loss", "val_loss", "learning_rate"] {
@@ -189,7 +192,7 @@ async fn a_diverged_job_says_where_and_what_to_try() {
     assert!(error["step"].as_u64().unwrap() >= 1 && error["tensor"].is_string(), "{error}");
     assert!(!error["rows"].as_array().unwrap().is_empty());
     assert!(error["advice"].as_str().unwrap().contains("learning rate"));
-    assert_eq!(error["patch"]["optimizer"]["learning_rate"], 1e29);
+    assert_eq!(error["patch"]["optimizer"]["learning_rate"].as_f64(), Some(1e30 / 10.0));
     kit.store.checkpoint_get(id, "last").await.unwrap();
     let errors = EventFilter { level: vec![Level::Error], ..EventFilter::default() };
     assert_eq!(kit.store.event_list(id, &errors, None, false, 10).await.unwrap().len(), 1);
