@@ -104,7 +104,7 @@ impl Activation {
             with_curve!(self, curve => run(Backward { curve, z, a, d }));
         }
         #[cfg(test)]
-        fault::spoil(self, d);
+        super::fault::spoil(super::fault::Site::Activation(self), d);
     }
 
     /// Where f or its slope has a corner: the gradient check leaves out coordinates that push a unit over one. (Differences across a
@@ -377,34 +377,6 @@ fn normal_cdf<T: Real>(z: T) -> T {
 #[inline(always)]
 fn gelu_inner<T: Real>(z: T) -> T {
     T::from_f64(ROOT_OF_TWO_OVER_PI) * (z + T::from_f64(0.044715) * z * z * z)
-}
-
-/// A wrong derivative on purpose, so that tests can show that the gradient check notices.
-#[cfg(test)]
-pub(crate) mod fault {
-    use super::Activation;
-    use crate::num::Real;
-    use std::cell::Cell;
-
-    thread_local! {
-        static BROKEN: Cell<Option<(Activation, f64)>> = const { Cell::new(None) };
-    }
-
-    /// While `work` runs, the derivative of `activation` is multiplied by `factor` on this thread.
-    pub fn with_broken<R>(activation: Activation, factor: f64, work: impl FnOnce() -> R) -> R {
-        BROKEN.set(Some((activation, factor)));
-        let result = work();
-        BROKEN.set(None);
-        result
-    }
-
-    pub fn spoil<T: Real>(activation: Activation, d: &mut [T]) {
-        if let Some((broken, factor)) = BROKEN.get()
-            && broken == activation
-        {
-            d.iter_mut().for_each(|d| *d *= T::from_f64(factor));
-        }
-    }
 }
 
 #[cfg(test)]

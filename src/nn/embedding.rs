@@ -94,6 +94,8 @@ impl<T: Real> Pass for Backward<'_, T> {
                 Pooling::Mean => T::from_f64(1.0 / ids.len().max(1) as f64),
                 _ => T::ONE,
             };
+            #[cfg(test)]
+            let share = share * T::from_f64(super::fault::factor(super::fault::Site::Embedding));
             for (place, &id) in ids.iter().enumerate() {
                 let slopes = match pooling {
                     Pooling::Window { length } if place >= length => break,

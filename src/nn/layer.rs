@@ -8,6 +8,8 @@ use crate::num::{Matrix, Packed, Real, Threads, product, reduce};
 use super::activation::Activation;
 use super::architecture::{HiddenLayer, Normalization, Sparsity};
 use super::dropout::{self, Noise};
+#[cfg(test)]
+use super::fault::{self, Site};
 use super::layout::{Layout, Role};
 use super::norm::{self, Affine};
 use super::sparsity;
@@ -203,6 +205,8 @@ impl Dense {
         let d = &mut space.d[..size];
         if self.dropout > 0.0 {
             dropout::backward(&space.mask[..size], d);
+            #[cfg(test)]
+            fault::spoil(Site::Dropout, d);
         }
         let z = &space.z[..size];
         let a = if space.a.is_empty() { z } else { &space.a[..size] };
@@ -222,14 +226,24 @@ impl Dense {
                 }
                 _ => norm::batch_backward(scale, normalized, &space.inverse_std, d, d_scale, d_shift),
             }
+            #[cfg(test)]
+            {
+                fault::spoil(Site::Normalization, d);
+                fault::spoil(Site::NormScale, d_scale);
+            }
         }
         if let Some(bias) = self.bias {
-            reduce::column_sums(d, &mut gradient[layout.segments()[bias].range()]);
+            let d_bias = &mut gradient[layout.segments()[bias].range()];
+            reduce::column_sums(d, d_bias);
+            #[cfg(test)]
+            fault::spoil(Site::Bias, d_bias);
         }
         let d_weight = &mut gradient[layout.segments()[self.weight].range()];
         let shape = (self.units, set.rows, self.inputs);
         let (left, right) = (Matrix::transposed(d, self.units), Matrix::rows(input, self.inputs));
         product(left, right, None, d_weight, shape, set.packed, set.threads);
+        #[cfg(test)]
+        fault::spoil(Site::Weight, d_weight);
     }
 
     /// The slope with respect to the inputs `first..`, `[B, inputs - first]`, from the one in `space.d`.
@@ -237,6 +251,8 @@ impl Dense {
         let weight = Matrix::columns_from(set.of(self.weight), self.inputs, first);
         let shape = (set.rows, self.units, self.inputs - first);
         product(Matrix::rows(&space.d, self.units), weight, None, into, shape, set.packed, set.threads);
+        #[cfg(test)]
+        fault::spoil(Site::Input, into);
     }
 
     /// The sparsity penalty of the last forward pass.

@@ -7,6 +7,8 @@ pub mod check;
 pub mod clipping;
 mod dropout;
 pub mod embedding;
+#[cfg(test)]
+pub(crate) mod fault;
 pub mod head;
 pub mod init;
 mod layer;

@@ -35,6 +35,11 @@ impl Penalties {
     /// Adds the slope of the penalty to `gradient`.
     pub fn add_gradient<T: Real>(&self, layout: &Layout, parameters: &[T], gradient: &mut [T]) {
         let (l1, l2) = (T::from_f64(self.l1), T::from_f64(self.l2));
+        #[cfg(test)]
+        let (l1, l2) = {
+            let factor = T::from_f64(super::fault::factor(super::fault::Site::Penalty));
+            (l1 * factor, l2 * factor)
+        };
         for segment in layout.segments().iter().filter(|segment| segment.role == Role::Weight) {
             let (weights, slopes) = (&parameters[segment.range()], &mut gradient[segment.range()]);
             if self.l1 != 0.0 || self.l2 != 0.0 {

@@ -26,6 +26,14 @@ pub(super) fn value<T: Real>(sparsity: Sparsity, activation: Activation, a: &[T]
 
 /// Adds the slope of [`value`] with respect to `a` to `d`.
 pub(super) fn add_slope<T: Real>(sparsity: Sparsity, activation: Activation, a: &[T], means: &[T], d: &mut [T]) {
+    #[cfg(test)]
+    let sparsity = {
+        let factor = super::fault::factor(super::fault::Site::Sparsity);
+        match sparsity {
+            Sparsity::L1 { weight } => Sparsity::L1 { weight: weight * factor },
+            Sparsity::Kl { target, weight } => Sparsity::Kl { target, weight: weight * factor },
+        }
+    };
     match sparsity {
         Sparsity::L1 { weight } => {
             let factor = T::from_f64(weight / a.len() as f64);

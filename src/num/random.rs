@@ -71,3 +71,49 @@ pub fn permutation(seed: u64, stream: Stream, epoch: u64, n: usize, out: &mut Ve
         out.swap(last, below(&mut generator, last as u32 + 1) as usize);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permutation_holds_each_number_once_and_depends_on_its_epoch() {
+        let (mut first, mut again, mut other) = (Vec::new(), Vec::new(), Vec::new());
+        permutation(7, Stream::Shuffle, 1, 1000, &mut first);
+        permutation(7, Stream::Shuffle, 1, 1000, &mut again);
+        permutation(7, Stream::Shuffle, 2, 1000, &mut other);
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        first.sort_unstable();
+        assert!(first.iter().enumerate().all(|(at, &number)| at as u32 == number));
+    }
+
+    #[test]
+    fn every_part_of_the_key_counts() {
+        let draw = |seed, stream, epoch, step| generator(seed, stream, epoch, step).next_u64();
+        let here = draw(1, Stream::Init, 2, 3);
+        assert_eq!(here, draw(1, Stream::Init, 2, 3));
+        let others = [
+            draw(2, Stream::Init, 2, 3),
+            draw(1, Stream::Shuffle, 2, 3),
+            draw(1, Stream::Init, 3, 3),
+            draw(1, Stream::Init, 2, 4),
+        ];
+        assert!(others.iter().all(|other| *other != here));
+    }
+
+    #[test]
+    fn numbers_have_their_moments() {
+        let mut generator = generator(5, Stream::Sample, 0, 0);
+        let n = 100_000;
+        let (mut mean, mut square, mut uniform_mean) = (0.0, 0.0, 0.0);
+        for _ in 0..n {
+            let x = normal(&mut generator);
+            mean += x / f64::from(n);
+            square += x * x / f64::from(n);
+            uniform_mean += uniform(&mut generator) / f64::from(n);
+        }
+        assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.03 && (uniform_mean - 0.5).abs() < 0.01);
+        assert!((0..1000).all(|_| below(&mut generator, 7) < 7));
+    }
+}

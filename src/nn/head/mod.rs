@@ -93,6 +93,8 @@ pub(super) fn loss<T: Real>(
     };
     let factor = if task.weight_sum > 0.0 { T::from_f64(head.weight / task.weight_sum) } else { T::ZERO };
     d.iter_mut().for_each(|d| *d *= factor);
+    #[cfg(test)]
+    crate::nn::fault::spoil(crate::nn::fault::Site::Loss, d);
     task
 }
 
