@@ -37,5 +37,6 @@ show("exp: Q in expm1(r) = r + r^2 Q(r)", *fit(nz(cheb(-h, h)), lambda r: (expm1
 top = 0.6
 show("tanh: P in tanh x = x + x^3 P(x^2), in x^2", *fit(nz(cheb(0, top**2)), lambda s: (tanh(sqrt(s)) - sqrt(s)) / sqrt(s)**3, lambda s: sqrt(s)**3 / tanh(sqrt(s)), range(0, 5)))
 a, b = float(sqrt(mpf(1)/2)) - 1 - 1e-3, float(sqrt(mpf(2))) - 1 + 1e-3
+show("erf: R in erf x = x + x R(x^2)", *fit(nz(cheb(0, 0.93**2)), lambda s: erf(sqrt(s)) / sqrt(s) - 1, lambda s: sqrt(s) / erf(sqrt(s)), range(0, 6)))
 show("erf: S in erf x = 1 - exp(-x - x S(x))", *fit(cheb(0.92, 4.0), lambda t: -log(erfc(t)) / t - 1, lambda t: t * erfc(t) / erf(t), range(0, 6)))
 show("ln: P in ln(1+f) = f - f^2/2 + f^3 P(f)", *fit(nz(cheb(a, b)), lambda f: (log1p(f) - f + f * f / 2) / f**3, lambda f: abs(f**3 / log1p(f)), range(0, 9)))
