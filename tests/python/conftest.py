@@ -41,11 +41,14 @@ class Server:
     def post(self, path, body):
         return json.loads(self.raw("POST", path, body))
 
+    def post_raw(self, path, data):
+        return json.loads(self.raw("POST", path, data, "application/octet-stream"))
+
     def train(self, spec):
         job = self.post("/v1/jobs?wait=60", spec)
         while job["finished_at"] is None:
             job = self.get(f"/v1/jobs/{job['id']}?wait=60")
-        assert job["status"] == "succeeded", job
+        assert job["status"] == "succeeded", json.dumps(job, indent=1)
         return job
 
     def stop(self):
