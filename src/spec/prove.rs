@@ -12,7 +12,7 @@ use super::resolved::{OutputBias, ResolvedSpec, StopAt};
 use super::schema::{Kind, Schema, SchemaColumn};
 use super::targets::{self, Target};
 use super::training::{self, BatchSize, WarmStart};
-use super::{activations, defaults, rules, size, split};
+use super::{defaults, rules, size, split};
 
 /// What the reading functions share: what the request is proved against and what was found so far.
 pub(super) struct Proof<'a> {
@@ -104,7 +104,7 @@ fn read(mut proof: Proof<'_>, request: &Value) -> Option<ResolvedSpec> {
             String::new()
         }
     };
-    let (layer_defaults, output_bias) = layer_defaults(&mut root);
+    let (layer_defaults, output_bias) = layer_defaults(&mut root, proof.schema.map(|schema| schema.rows));
     let targets = targets::targets(&mut proof, &mut root, &layer_defaults);
     let task_sampling = root.word("task_sampling", &["joint", "proportional", "uniform"], "joint");
     let sample_weight = root.field("sample_weight").and_then(|at| sample_weight(&proof, &at));
@@ -234,23 +234,24 @@ fn priority(at: &At<'_>) -> Option<i64> {
 }
 
 /// Reads `activation`, `dropout` and `init`: what layers are where they do not say, and how output biases start.
-fn layer_defaults(root: &mut Object<'_>) -> (LayerDefaults, OutputBias) {
-    let activation =
-        root.field("activation").map_or_else(|| Chosen::preset(&activations::TABLE[0]), |at| layers::activation(&at));
+fn layer_defaults(root: &mut Object<'_>, rows: Option<u64>) -> (LayerDefaults, OutputBias) {
+    let activation = root
+        .field("activation")
+        .map_or_else(|| Chosen::preset(defaults::activation(rows)), |at| layers::activation(&at));
     let dropout = root.field("dropout").and_then(|at| layers::dropout(&at)).unwrap_or(0.0);
-    let mut defaults = LayerDefaults { activation, dropout, weights: Weights::Auto, bias: 0.0 };
+    let mut layers = LayerDefaults { activation, dropout, weights: Weights::Auto, bias: 0.0 };
     let mut output_bias = OutputBias::Prior;
-    let Some(at) = root.field("init") else { return (defaults, output_bias) };
+    let Some(at) = root.field("init") else { return (layers, output_bias) };
     // How the weights start may stand alone.
     if at.value.is_string() || at.value.get("type").is_some() {
-        defaults.weights = Weights::read(&at);
-        return (defaults, output_bias);
+        layers.weights = Weights::read(&at);
+        return (layers, output_bias);
     }
-    let Some(mut object) = at.object() else { return (defaults, output_bias) };
+    let Some(mut object) = at.object() else { return (layers, output_bias) };
     if let Some(at) = object.field("weights") {
-        defaults.weights = Weights::read(&at);
+        layers.weights = Weights::read(&at);
     }
-    defaults.bias = object.number("bias", Range::ANY, 0.0);
+    layers.bias = object.number("bias", Range::ANY, 0.0);
     if let Some(at) = object.field("output_bias") {
         match at.value.as_str() {
             Some("prior") => {}
@@ -259,7 +260,7 @@ fn layer_defaults(root: &mut Object<'_>) -> (LayerDefaults, OutputBias) {
         }
     }
     object.finish();
-    (defaults, output_bias)
+    (layers, output_bias)
 }
 
 fn sample_weight(proof: &Proof<'_>, at: &At<'_>) -> Option<String> {

@@ -273,7 +273,7 @@ fn the_sigmoid_rule_is_applied_where_the_client_gives_no_gain() {
 
 #[test]
 fn impossible_combinations_are_refused_with_the_remedy() {
-    let kl = json!({ "regularization": { "activation_sparsity": { "type": "kl" } } });
+    let kl = json!({ "activation": "relu", "regularization": { "activation_sparsity": { "type": "kl" } } });
     refused(with(kl), &iris(), "/regularization/activation_sparsity", &["relu", "\"l1\""]);
     refused(with(json!({ "optimizer": "lbfgs", "batch_size": 32 })), &iris(), "/batch_size", &["full"]);
     refused(with(json!({ "optimizer": "lbfgs", "dropout": 0.5 })), &iris(), "/hidden_layers", &["dropout"]);
