@@ -1,0 +1,1 @@
+//! L-BFGS ends where PyTorch ends.
