@@ -36,22 +36,26 @@ fn sixty_four_relu_units_read_digits_as_well_as_they_do_elsewhere() {
     assert!(worst >= 0.9733 - 0.02, "{accuracies:?}");
 }
 
+/// On the same five held-out quarters scikit-learn 1.9.1 reaches .9579, with a logistic regression as with its network.
 #[test]
 fn the_least_spec_tells_irises_apart() {
     let server = Server::with(Settings::workers(2));
     server.sample("iris");
     let iris = server.get("/v1/datasets/iris/file").text();
+    let quarters = String::from_utf8(file("tests/golden/iris_quarters.txt")).unwrap();
     let mut accuracies = Vec::new();
-    for quarter in 0..5 {
-        let (train, held_out) = stratified_quarter(&iris, quarter);
-        server.upload(&format!("train-{quarter}"), train);
-        server.upload(&format!("held-out-{quarter}"), held_out);
-        let job = server.train(&json!({"dataset": format!("train-{quarter}"), "target": "species"}));
-        let query = format!("dataset=held-out-{quarter}");
+    for (at, quarter) in quarters.lines().enumerate() {
+        let held_out: Vec<usize> = quarter.split(' ').map(|row| row.parse().unwrap()).collect();
+        let (train, test) = held_apart(&iris, &held_out);
+        server.upload(&format!("train-{at}"), train);
+        server.upload(&format!("test-{at}"), test);
+        let job = server.train(&json!({"dataset": format!("train-{at}"), "target": "species"}));
+        let query = format!("dataset=test-{at}");
         accuracies.push(server.accuracy(job["id"].as_str().unwrap(), &query));
     }
+    assert_eq!(accuracies.len(), 5);
     let mean = accuracies.iter().sum::<f64>() / 5.0;
-    println!("iris, least spec, five held-out quarters: mean {mean:.4} of {accuracies:?}");
+    println!("iris, least spec, five held-out quarters: mean {mean:.4f} of {accuracies:?}");
     assert!(mean >= 0.95, "mean {mean} of {accuracies:?}");
 }
 
@@ -78,17 +82,14 @@ fn digits_with_the_split() -> String {
     out
 }
 
-/// Splits the file into three quarters and a quarter of each species; another `quarter`, other rows.
-fn stratified_quarter(iris: &str, quarter: usize) -> (String, String) {
-    let mut lines = iris.lines();
-    let header = lines.next().unwrap();
-    let (mut train, mut held_out) = (format!("{header}\n"), format!("{header}\n"));
-    for (row, line) in lines.enumerate() {
-        // 50 rows a species; a multiplier without common factors with 50 scatters the quarter over them.
-        let place = (row % 50 * 7 + quarter * 11) % 50;
-        let part = if place < 13 { &mut held_out } else { &mut train };
+/// Two files with the header: the rows that are not held out, and those that are.
+fn held_apart(file: &str, held_out: &[usize]) -> (String, String) {
+    let (header, rows) = file.split_once('\n').unwrap();
+    let (mut train, mut test) = (format!("{header}\n"), format!("{header}\n"));
+    for (row, line) in rows.lines().enumerate() {
+        let part = if held_out.contains(&row) { &mut test } else { &mut train };
         *part += line;
         part.push('\n');
     }
-    (train, held_out)
+    (train, test)
 }

@@ -50,7 +50,8 @@ fn one_thread_and_two_give_the_same_weights() {
 
 #[test]
 fn a_job_whose_server_is_killed_ends_with_the_bytes_of_an_undisturbed_one() {
-    let spec = with(spec("digits"), json!({"epochs": 60, "checkpoints": {"every": {"steps": 7}}}));
+    let spec =
+        with(spec("digits"), json!({"epochs": 250, "early_stopping": false, "checkpoints": {"every": {"steps": 40}}}));
     let undisturbed = Server::start();
     undisturbed.sample("digits");
     let expected = undisturbed.train(&spec);
@@ -60,7 +61,8 @@ fn a_job_whose_server_is_killed_ends_with_the_bytes_of_an_undisturbed_one() {
     server.sample("digits");
     let id = server.submit(&spec);
     for epoch in [2, 9, 31] {
-        server.until(&id, |job| job["progress"]["epoch"].as_u64() >= Some(epoch));
+        let job = server.until(&id, |job| job["progress"]["epoch"].as_u64() >= Some(epoch));
+        assert!(job["finished_at"].is_null(), "too quick to be killed: {job:#}");
         server.restart();
     }
     let job = server.finished(&id);

@@ -20,18 +20,18 @@ impl Screen {
         drop(writeln!(out, "{line}").and_then(|()| out.flush()));
     }
 
-    /// A bar of `epochs` epochs.
-    pub(super) fn training(&self, epochs: u64) -> Training<'_> {
+    /// A bar that shows nothing yet.
+    pub(super) fn training(&self) -> Training<'_> {
         let bar = if self.is_terminal {
-            ProgressBar::with_draw_target(Some(epochs), indicatif::ProgressDrawTarget::stdout_with_hz(20))
+            ProgressBar::with_draw_target(None, indicatif::ProgressDrawTarget::stdout_with_hz(20))
         } else {
             ProgressBar::hidden()
         };
-        let template = "  training {bar:32.green} {pos}/{len} epochs  {msg}";
+        let template = "  training    {bar:32.green} {pos}/{len} epochs  {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸ "));
         }
-        Training { screen: self, bar, epochs, said: None }
+        Training { screen: self, bar, said: None }
     }
 }
 
@@ -39,20 +39,20 @@ impl Screen {
 pub(super) struct Training<'a> {
     screen: &'a Screen,
     bar: ProgressBar,
-    epochs: u64,
     /// The fifth of the run that was last written where there is no bar.
     said: Option<u64>,
 }
 
 impl Training<'_> {
     /// Shows where the run is; `losses` is ready text.
-    pub(super) fn at(&mut self, epoch: u64, losses: &str) {
+    pub(super) fn at(&mut self, epoch: u64, epochs: u64, losses: &str) {
+        self.bar.set_length(epochs);
         self.bar.set_position(epoch);
         self.bar.set_message(losses.to_owned());
-        let fifth = epoch * 5 / self.epochs.max(1);
+        let fifth = epoch * 5 / epochs.max(1);
         if !self.screen.is_terminal && self.said != Some(fifth) {
             self.said = Some(fifth);
-            self.screen.say(&format!("  training {epoch}/{} epochs  {losses}", self.epochs));
+            self.screen.say(&format!("  training    {epoch}/{epochs} epochs  {losses}"));
         }
     }
 

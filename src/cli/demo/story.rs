@@ -92,10 +92,13 @@ fn play(screen: &Screen, client: &Client, act: &Act) -> anyhow::Result<()> {
 /// Shows the run until it ends and returns the finished job.
 fn follow(screen: &Screen, client: &Client, id: &str) -> anyhow::Result<Value> {
     let mut seen = client.next(id, None)?;
-    let mut training = screen.training(seen.job["progress"]["epochs"].as_u64().unwrap_or(1));
+    let mut training = screen.training();
     loop {
         let job = &seen.job;
-        training.at(job["progress"]["epoch"].as_u64().unwrap_or(0), &losses(&job["last"]));
+        // A queued job does not know its length yet.
+        if let Some(epochs) = job["progress"]["epochs"].as_u64().filter(|epochs| *epochs > 0) {
+            training.at(job["progress"]["epoch"].as_u64().unwrap_or(0), epochs, &losses(&job["last"]));
+        }
         match job["status"].as_str() {
             Some("succeeded") => break,
             Some("failed" | "cancelled") => {
