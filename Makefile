@@ -88,6 +88,9 @@ bench: ## start-up time, idle memory, time of a small job; then the micro-benchm
 soak: ## kills and restarts the server for a while (ROUNDS=20), each time comparing the weights
 	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-20} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
 
+examples: ## the demonstrations of examples/: what each technique gains
+	scripts/examples
+
 image: ## the container image, with docker, podman or buildah
 	scripts/image $(IMAGE)
 
