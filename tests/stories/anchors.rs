@@ -55,7 +55,7 @@ fn the_least_spec_tells_irises_apart() {
     }
     assert_eq!(accuracies.len(), 5);
     let mean = accuracies.iter().sum::<f64>() / 5.0;
-    println!("iris, least spec, five held-out quarters: mean {mean:.4f} of {accuracies:?}");
+    println!("iris, least spec, five held-out quarters: mean {mean:.4} of {accuracies:?}");
     assert!(mean >= 0.95, "mean {mean} of {accuracies:?}");
 }
 
