@@ -1,5 +1,5 @@
 //! Nonlinearities of hidden layers: value and derivative side by side. To add one: a variant, a line in [`Activation::ALL`] and in
-//! `with_curve!`, and its [`Curve`]. Softmax and its kin belong to a head's loss, not here.
+//! `with_curve!`, and its `Curve`. Softmax and its kin belong to a head's loss, not here.
 
 use serde::{Deserialize, Serialize};
 
