@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use super::layers::Layer;
+use super::optimizers;
 use super::prove::{Proof, continues};
 use super::resolved::ResolvedSpec;
 use super::schema::SchemaColumn;
 use super::split::{Method, Split};
 use super::targets::{ClassWeight, TargetType};
-use super::training::{BatchSize, Sparsity};
+use super::training::{BatchSize, Sparsity, Switch};
 
 /// Applies every rule.
 pub(super) fn rules(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
@@ -19,7 +20,7 @@ pub(super) fn rules(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
     regularization(proof, spec);
     stopping(proof, spec);
     data(proof, spec);
-    folds(proof, spec);
+    not_yet(proof, spec);
 }
 
 fn network(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
@@ -289,6 +290,10 @@ fn stopping(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
         );
         proof.warn("patience_too_long", "/early_stopping/patience", detail);
     }
+    if spec.early_stopping.as_ref().is_some_and(|stopping| !stopping.restore_best) {
+        let detail = "the best and the last weights are both kept whatever this says; \"checkpoint\" is \"best\" unless a request asks for \"last\"";
+        proof.warn("restore_best_false", "/early_stopping/restore_best", detail);
+    }
 }
 
 fn data(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
@@ -368,11 +373,31 @@ fn unscaled(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
     }
 }
 
-fn folds(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
-    if spec.folds().is_some() && !proof.faults.at("/split") {
+/// What the contract names and this version does not do yet is refused rather than ignored.
+fn not_yet(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
+    if optimizers::PENDING.contains(&spec.optimizer.name()) {
+        let detail = format!(
+            "\"{}\" is not in this version: use \"adam\", or \"sgd\" with \"batch_size\":\"full\"",
+            spec.optimizer.name()
+        );
+        proof.faults.add("/optimizer", detail);
+    }
+    if spec.folds().is_some() {
         proof.faults.add(
             "/split/k_folds",
             "cross-validation is not in this version: split a share off, or start a job for each part with \"split\":{\"column\":…}",
+        );
+    }
+    for table in spec.inputs.tables.iter().filter(|table| table.vectors.is_some()) {
+        proof.faults.add(
+            &format!("{}/vectors", table.pointer),
+            "uploaded word vectors are not in this version: leave them out, and the table starts from \"init\"",
+        );
+    }
+    if spec.layer_statistics == Switch::On {
+        proof.faults.add(
+            "/record/layer_statistics",
+            "layer statistics are not in this version: leave it out or write \"auto\"",
         );
     }
 }

@@ -101,7 +101,10 @@ fn a_resolved_spec_is_a_request_that_resolves_to_itself() {
             json!({ "dataset": "iris", "target": "species", "batches": [[0, 5, 3], [7, 1, 2, 2]], "early_stopping": false }),
             iris(),
         ),
-        (json!({ "dataset": "people", "target": "charges", "optimizer": "lbfgs", "hidden_layers": [] }), mixed()),
+        (
+            json!({ "dataset": "people", "target": "charges", "optimizer": "adagrad", "hidden_layers": [], "batch_size": "full" }),
+            mixed(),
+        ),
         (full, mixed()),
     ] {
         let once = resolved(request, &schema).to_json();
@@ -332,9 +335,16 @@ fn foolish_combinations_are_warned_of() {
 }
 
 #[test]
-fn a_full_batch_is_what_lbfgs_takes_unasked() {
-    let spec = resolved(with(json!({ "optimizer": "lbfgs" })), &iris()).to_json();
-    assert_eq!(spec["batch_size"], "full");
+fn what_this_version_does_not_do_is_refused_rather_than_ignored() {
+    refused(with(json!({ "optimizer": "lbfgs" })), &iris(), "/optimizer", &["not in this version"]);
+    refused(with(json!({ "split": { "k_folds": 5 } })), &iris(), "/split/k_folds", &["not in this version"]);
+    refused(
+        with(json!({ "record": { "layer_statistics": true } })),
+        &iris(),
+        "/record/layer_statistics",
+        &["not in this version"],
+    );
+    assert!(capabilities()["optimizers"].as_array().unwrap().iter().all(|entry| entry["type"] != "lbfgs"));
 }
 
 #[test]
@@ -430,7 +440,7 @@ fn a_dry_run_counts_layers_and_parameters() {
 fn capabilities_name_everything_that_is_read() {
     let shown = capabilities();
     for (list, least) in
-        [("optimizers", 8), ("schedules", 10), ("activations", 12), ("losses", 6), ("initializations", 14)]
+        [("optimizers", 7), ("schedules", 10), ("activations", 12), ("losses", 6), ("initializations", 14)]
     {
         let entries = shown[list].as_array().unwrap();
         assert!(entries.len() >= least, "{list}");
