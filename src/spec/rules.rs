@@ -180,6 +180,18 @@ fn lbfgs(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
             "lbfgs chooses its step by a line search over the true gradient: leave clipping out",
         );
     }
+    if spec.regularization.l1_proximal {
+        proof.faults.add(
+            "/regularization/l1_form",
+            "lbfgs would be moved off the point that its line search found: use l1_form \"subgradient\", or l2",
+        );
+    }
+    if spec.regularization.max_norm.is_some() {
+        proof.faults.add(
+            "/regularization/max_norm",
+            "lbfgs would be moved off the point that its line search found: leave max_norm out and use l2",
+        );
+    }
     if spec.task_sampling != "joint" {
         proof.faults.add("/task_sampling", "lbfgs needs all tasks in every step: use \"joint\"");
     }

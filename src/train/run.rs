@@ -17,9 +17,9 @@ use super::tracker::Tracker;
 use super::view::Lists;
 use crate::data::{BatchBuffer, Examples};
 use crate::nn::clipping::{gradient_norm, max_norm, soft_threshold};
-use crate::nn::optimizer::{Optimizer, Rows, State, StepInfo};
+use crate::nn::optimizer::{Lbfgs, Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::schedule::{PlateauState, Time};
-use crate::nn::{Network, Noise, Penalties, TaskLoss, Workspace};
+use crate::nn::{BatchLoss, Network, Noise, Penalties, TaskLoss, Workspace};
 use crate::num::Real;
 
 /// Step metrics are thinned so that a run has about so many.
@@ -62,6 +62,8 @@ pub(super) struct Run<'a, T: 'static> {
     batch: BatchBuffer<T>,
     losses: Vec<TaskLoss>,
     step_metrics: Vec<(String, f64)>,
+    /// What the last step's batch added to each task, before the step.
+    step_tasks: Vec<TaskLoss>,
     step_every: Option<u64>,
 }
 
@@ -111,7 +113,7 @@ impl<'a, T: Real> Run<'a, T> {
             plan,
             data,
             observer,
-            penalties: Penalties { l1, l2: plan.regularization.l2 },
+            penalties: Penalties { l1, l2: plan.regularization.l2 + line_search_decay(plan) },
             order,
             head_of,
             parameters: Vec::new(),
@@ -136,6 +138,7 @@ impl<'a, T: Real> Run<'a, T> {
             batch: data.train.buffer(longest),
             losses: vec![TaskLoss::default(); heads],
             step_metrics: meter.step_names(),
+            step_tasks: Vec::new(),
             meter,
             step_every,
             optimizer,
@@ -289,8 +292,11 @@ impl<'a, T: Real> Run<'a, T> {
         let mut norm = 0.0;
         if skipped {
             self.observer.event(&Event::StepSkipped { step: self.at.step + 1 });
+        } else if let Method::Lbfgs(lbfgs) = self.optimizer.method {
+            norm = self.line_search_step(lbfgs, learning_rate, noise, &loss)?;
         } else {
             let Run { network, plan, head_of, space, gradient, parameters, state, optimizer, sums, .. } = self;
+            let step_tasks = &mut self.step_tasks;
             let layout = network.layout();
             // Embedding tables are the first tensors of a layout, in the order of the architecture.
             let rows = |segment: usize| match (active, head_of[segment]) {
@@ -309,6 +315,9 @@ impl<'a, T: Real> Run<'a, T> {
             }
             let clipped = plan.clipping.is_some_and(|clipping| clipping.apply(layout, gradient, &rows, norm));
             let info = StepInfo { learning_rate, epoch: time.epoch, momentum: plan.schedule.momentum(time) };
+            sums.tasks.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
+            step_tasks.clear();
+            step_tasks.extend_from_slice(space.tasks());
             optimizer.step(layout, info, parameters, gradient, &rows, state);
             if plan.regularization.l1_proximal {
                 soft_threshold(layout, parameters, &rows, learning_rate * plan.regularization.l1);
@@ -320,7 +329,6 @@ impl<'a, T: Real> Run<'a, T> {
             sums.penalty += penalty;
             sums.gradient_norm += norm;
             sums.clipped += f64::from(u8::from(clipped));
-            sums.tasks.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
         }
         self.at.step += 1;
         self.step_in_epoch += 1;
@@ -331,8 +339,33 @@ impl<'a, T: Real> Run<'a, T> {
         Ok(())
     }
 
+    /// One step of L-BFGS from the point whose loss and gradient were just computed; returns the norm of that gradient.
+    fn line_search_step(&mut self, lbfgs: Lbfgs, rate: f64, noise: Noise, loss: &BatchLoss) -> Result<f64, Failure> {
+        let value = loss.data + loss.penalty;
+        let norm = gradient_norm(self.network.layout(), &self.gradient, &|_| Rows::All);
+        if !norm.is_finite() || !value.is_finite() {
+            return Err(self.diverge());
+        }
+        let Run { network, parameters, buffers, penalties, space, gradient, lists, batch, sums, state, .. } = self;
+        sums.steps += 1.0;
+        sums.penalty += loss.penalty;
+        sums.gradient_norm += norm;
+        sums.tasks.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
+        self.step_tasks.clear();
+        self.step_tasks.extend_from_slice(space.tasks());
+        let examples = &batch.examples;
+        let mut objective = |parameters: &[T], gradient: &mut [T]| {
+            let found = lists.with_batch(examples, 0..examples.rows, true, |batch| {
+                network.gradient(parameters, buffers, batch, noise, penalties, None, space, gradient)
+            });
+            found.data + found.penalty
+        };
+        lbfgs.step(rate, parameters, gradient, value, state, &mut objective);
+        Ok(norm)
+    }
+
     fn report_step(&mut self, data: f64, penalty: f64, norm: f64, learning_rate: f64) {
-        let tasks = self.space.tasks();
+        let tasks = &self.step_tasks;
         let fixed = [self.meter.loss(tasks), data + penalty, penalty, norm, learning_rate];
         let (own, of_tasks) = self.step_metrics.split_at_mut(fixed.len());
         own.iter_mut().zip(fixed).for_each(|(metric, value)| metric.1 = value);
@@ -344,6 +377,14 @@ impl<'a, T: Real> Run<'a, T> {
 }
 
 /// What a directive ends the run with.
+/// A line search compares objectives, so the decay of L-BFGS has to be a part of the objective: then it is the same as an L2 penalty.
+fn line_search_decay(plan: &Plan) -> f64 {
+    match plan.optimizer.method {
+        Method::Lbfgs(_) => plan.optimizer.weight_decay,
+        _ => 0.0,
+    }
+}
+
 fn stop_of(directive: Directive) -> Option<StopReason> {
     match directive {
         Directive::Continue => None,

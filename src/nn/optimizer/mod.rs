@@ -22,7 +22,7 @@ use crate::num::Real;
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
-pub use lbfgs::{Lbfgs, Search};
+pub use lbfgs::Lbfgs;
 pub use nadam::Nadam;
 pub use rmsprop::Rmsprop;
 pub use sgd::{Momentum, MomentumForm, Sgd};
@@ -58,7 +58,7 @@ pub enum Method {
     AdamW(Adam),
     /// Adam with Nesterov's look-ahead.
     Nadam(Nadam),
-    /// Quasi-Newton over the full batch; its step is [`Search`], not [`Optimizer::step`].
+    /// Quasi-Newton over the full batch; its step is [`Lbfgs::step`], not [`Optimizer::step`].
     Lbfgs(Lbfgs),
 }
 

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::super::*;
 use super::kit::*;
 use crate::nn::clipping::Clipping;
-use crate::nn::optimizer::{Adadelta, Adagrad, Adam, Method, Momentum, MomentumForm, Nadam, Rmsprop, Sgd, Sparse};
+use crate::nn::optimizer::{
+    Adadelta, Adagrad, Adam, Lbfgs, Method, Momentum, MomentumForm, Nadam, Rmsprop, Sgd, Sparse,
+};
 use crate::nn::schedule::{Plateau, Rule, Schedule, Unit, Warmup};
 use crate::nn::{Normalization, Optimizer};
 use crate::num::Real;
@@ -133,6 +135,16 @@ proptest! {
         let stops: Vec<u64> = stops.into_iter().collect();
         if f64 { assert_no_trace::<f64>(&plan, &stops) } else { assert_no_trace::<f32>(&plan, &stops) }
     }
+}
+
+#[test]
+fn lbfgs_keeps_its_history_over_an_interruption() {
+    let mut plan = plan_with_words();
+    plan.batching = Batching::Full;
+    plan.epochs = 6;
+    plan.optimizer = Optimizer::new(Method::Lbfgs(Lbfgs { history: 4, max_iterations: 3 }), 1.0);
+    assert_no_trace::<f64>(&plan, &[1, 4]);
+    assert_no_trace::<f32>(&plan, &[2, 3]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::super::*;
 use super::kit::*;
 use crate::data::TargetColumn;
 use crate::nn::clipping::Clipping;
-use crate::nn::optimizer::{Adam, Method, Momentum, Sgd};
+use crate::nn::optimizer::{Adam, Lbfgs, Method, Momentum, Sgd};
 use crate::nn::schedule::{Plateau, Rule, Schedule, Unit};
 use crate::nn::{Loss, Normalization, Optimizer};
 
@@ -298,4 +298,16 @@ fn threads_change_no_bit() {
     plan.threads = 2;
     let (two, _) = run(&plan, &data);
     assert_eq!(one.set, two.set);
+}
+
+#[test]
+fn lbfgs_gets_far_in_few_epochs() {
+    let mut plan = plan();
+    plan.batching = Batching::Full;
+    plan.optimizer = Optimizer::new(Method::Lbfgs(Lbfgs::default()), 1.0);
+    plan.regularization.l2 = 1e-3;
+    let (_, diary) = run(&plan, &dataset::<f32>(&plan));
+    let objective = diary.curve("objective");
+    let (first, last) = (objective[0], objective[4]);
+    assert!(last < 0.5 * first, "{objective:?}");
 }
