@@ -5,13 +5,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
 
 use super::App;
 use super::problem::{Fault, Kind, Problem, shortened};
@@ -204,16 +202,6 @@ impl FromRequest<App> for JsonBody {
     }
 }
 
-impl JsonBody {
-    /// The body as `T`; the fault names its place and the nearest known field.
-    pub(crate) fn into<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        serde_path_to_error::deserialize(self.0).map_err(|error| {
-            let pointer = pointer_of(error.path());
-            Problem::faults(Kind::InvalidBody, vec![Fault::at(pointer, suggestion(&error.into_inner().to_string()))])
-        })
-    }
-}
-
 /// Reads a body of at most `limit` bytes, as unpacked.
 pub(crate) async fn read_body(request: Request, limit: usize) -> Result<bytes::Bytes, Problem> {
     let length = declared_length(request.headers());
@@ -283,45 +271,6 @@ pub(crate) fn is_json(kind: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn pointer_of(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path.iter() {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            Segment::Enum { variant } => pointer.push_str(&format!("/{variant}")),
-            Segment::Unknown => {}
-        }
-    }
-    pointer
-}
-
-/// Serde lists every known field after an unknown one; the nearest alone reads better.
-fn suggestion(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
-    let mut quoted = rest.split('`');
-    let Some(unknown) = quoted.next() else { return message.to_owned() };
-    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
-    match nearest(unknown, known.iter().copied()) {
-        Some(word) => format!("unknown field `{unknown}`; did you mean `{word}`?"),
-        None => format!("unknown field `{unknown}`; known are {}", known.join(", ")),
-    }
-}
-
-/// An optional JSON body: nothing at all counts as none.
-pub(crate) async fn optional_json(request: Request<Body>, app: &App) -> Result<Option<serde_json::Value>, Problem> {
-    let typed = request.headers().get(CONTENT_TYPE).cloned();
-    let bytes = read_body(request, app.limits().json_bytes).await?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let mut headers = HeaderMap::new();
-    headers.extend(typed.map(|value| (CONTENT_TYPE, value)));
-    require_json(&headers)?;
-    parse_json(&bytes).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,12 +306,6 @@ mod tests {
         let deep = "[".repeat(100_000);
         let problem = parse_json(deep.as_bytes()).unwrap_err();
         assert_eq!(problem.kind(), Kind::Malformed);
-    }
-
-    #[test]
-    fn an_unknown_field_of_a_body_names_the_nearest() {
-        let text = "unknown field `nmae`, expected one of `name`, `tags`, `priority`";
-        assert_eq!(suggestion(text), "unknown field `nmae`; did you mean `name`?");
     }
 
     #[test]

@@ -4,8 +4,7 @@ use super::{Outputs, PredictError};
 use crate::data::error::RowFault;
 use crate::data::{Cell, Encoder, Examples, Table};
 use crate::nn::{Batch, Network, Tokens, head};
-use crate::num::Real;
-use crate::train::{Checkpoint, OwnUnit, Precision};
+use crate::train::{Checkpoint, OwnUnit, Precision, Real};
 
 #[derive(Debug)]
 pub(super) struct Model {

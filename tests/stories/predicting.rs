@@ -155,7 +155,7 @@ fn a_stream_is_answered_before_it_has_ended() {
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     .unwrap();
-    let mut ask = |socket: &mut std::net::TcpStream, row: u64| {
+    let ask = |socket: &mut std::net::TcpStream, row: u64| {
         let line = format!("{}\n", flower(1.4));
         write!(socket, "{:x}\r\n{line}\r\n", line.len()).unwrap();
         let mut seen = String::new();
