@@ -3,6 +3,7 @@
 //! One test binary, a module a topic. `kit` starts the server and speaks HTTP; stories hold no plumbing and never sleep.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![allow(clippy::print_stdout, reason = "figures for who runs a story with --nocapture")]
 
 mod anchors;
 mod bad_input;

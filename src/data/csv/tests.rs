@@ -1,3 +1,5 @@
+//! What a CSV becomes: detection, kinds, missing values, and the faults that name their line.
+
 use super::*;
 use crate::data::{Cell, Values, samples};
 

@@ -1,3 +1,5 @@
+//! What encoders make of tables: fitted on the training rows alone, the same for training and for predictions.
+
 use super::*;
 use crate::data::csv::{ParseOptions, ingest};
 use crate::data::examples::MISSING_CLASS;
