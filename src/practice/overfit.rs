@@ -87,7 +87,7 @@ pub fn check_overfit(architecture: &Architecture, seed: u64, examples: &Examples
             if learned || !found.data.is_finite() || step == STEPS {
                 break;
             }
-            optimizer.step(network.layout(), info, &mut parameters, &mut gradient, &|_| Rows::All, &mut state);
+            optimizer.step(network.layout(), info, &mut parameters, &gradient, &|_| Rows::All, &mut state);
         }
     });
     let contradicting_rows = contradictions(examples);

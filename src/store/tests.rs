@@ -85,7 +85,10 @@ fn finish(outcome: Outcome) -> Finish {
     Finish { outcome, stop_reason: "epochs_done".to_owned() }
 }
 
-fn points(axis: Axis, keys: std::ops::Range<u64>, columns: &[(&str, fn(u64) -> f64)]) -> Record {
+/// A column's name and its value at a key.
+type ColumnRule<'a> = (&'a str, fn(u64) -> f64);
+
+fn points(axis: Axis, keys: std::ops::Range<u64>, columns: &[ColumnRule<'_>]) -> Record {
     let columns =
         columns.iter().map(|(name, value)| ((*name).to_owned(), keys.clone().map(*value).collect())).collect();
     Record { points: vec![Points { axis, keys: keys.collect(), columns }], ..Record::default() }

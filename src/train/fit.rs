@@ -100,5 +100,5 @@ pub fn fit<T: Real>(
     start: Start<T>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Failure> {
-    Run::new(plan, data, start, observer)?.to_end()
+    Run::new(plan, data, start, observer)?.run_to_end()
 }

@@ -225,7 +225,7 @@ impl<'a, T: Real> Run<'a, T> {
     }
 
     /// Runs until there is a reason to end.
-    pub fn to_end(mut self) -> Result<Outcome, Failure> {
+    pub fn run_to_end(mut self) -> Result<Outcome, Failure> {
         if !self.opened {
             match self.open()? {
                 EpochEnd::Next => self.opened = true,

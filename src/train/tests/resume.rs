@@ -12,12 +12,11 @@ use crate::nn::schedule::{Plateau, Rule, Schedule, Unit, Warmup};
 use crate::nn::{Normalization, Optimizer};
 use crate::num::Real;
 
+/// An epoch and what was told of it.
+type Told = (u64, Vec<(String, f64)>);
+
 /// Runs, stopping at each of `stops` and going on from the bytes alone; gives the last set and all epochs told.
-fn with_interruptions<T: Real>(
-    plan: &Plan,
-    data: &Dataset<T>,
-    stops: &[u64],
-) -> (Outcome, Vec<(u64, Vec<(String, f64)>)>) {
+fn with_interruptions<T: Real>(plan: &Plan, data: &Dataset<T>, stops: &[u64]) -> (Outcome, Vec<Told>) {
     let mut start = Start::Fresh;
     let mut epochs = Vec::new();
     let mut best: Option<Saved> = None;

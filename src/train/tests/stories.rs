@@ -155,7 +155,7 @@ fn a_wish_to_stop_holds_at_the_next_step() {
         let outcome = fit(&plan, &data, Start::Fresh, &mut diary).unwrap();
         assert_eq!((outcome.reason, outcome.at.step), (reason, 11));
         assert!(decoded(&outcome.set.last).can_resume());
-        assert_eq!(outcome.set.best.is_some(), true);
+        assert!(outcome.set.best.is_some());
     }
 }
 
