@@ -2,7 +2,8 @@
 --
 -- Conventions: times are whole milliseconds since 1970 in UTC; ids are text as clients see them (they sort by time); digests are 64
 -- lower-case hexadecimal digits; documents are JSON text, opaque to SQL except where an index or a sort says otherwise. Rows that belong to
--- a job refer to its small number `seq`, which is also the order in which jobs came in, whatever the clock did.
+-- a job refer to its small number `seq`, which is also the order in which jobs came in, whatever the clock did. Tables WITHOUT ROWID begin
+-- with the columns of their key: `integrity_check` of older SQLite (3.40) takes the others for NULL where they do not.
 
 -- What the data directory says of itself.
 CREATE TABLE meta (
@@ -181,8 +182,8 @@ CREATE TABLE metric_chunk (
 CREATE TABLE metric_name (
     job    INTEGER NOT NULL REFERENCES job (seq) ON DELETE CASCADE,   -- the job
     axis   TEXT    NOT NULL CHECK (axis IN ('epoch','step')),         -- what the points are counted by
-    number INTEGER NOT NULL,                  -- 0, 1, …
     name   TEXT    NOT NULL,                  -- the metric
+    number INTEGER NOT NULL CHECK (number >= 0), -- 0, 1, …
     PRIMARY KEY (job, axis, name)
 ) STRICT, WITHOUT ROWID;
 

@@ -132,6 +132,23 @@ async fn a_database_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
+async fn tables_without_rowid_begin_with_the_columns_of_their_key() {
+    let (_directory, store) = opened().await;
+    let mut connection = store.read().await.unwrap();
+    // `cid` is a column's place in the table, `pk` its place in the key, from 1.
+    let wrong: Vec<String> = sqlx::query_scalar(
+        "SELECT t.name || '.' || c.name FROM pragma_table_list AS t, pragma_table_info(t.name) AS c
+         WHERE t.wr = 1 AND c.pk > 0 AND c.pk <> c.cid + 1",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    assert!(wrong.is_empty(), "integrity_check of SQLite 3.40 calls these damaged: {wrong:?}");
+    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut *connection).await.unwrap();
+    assert_eq!(verdict, "ok");
+}
+
+#[tokio::test]
 async fn the_same_bytes_are_the_same_dataset_and_a_name_leads_to_one() {
     let (_directory, store) = opened().await;
     let first = store.dataset_insert(new_dataset(&store, "iris", b"a,b").await).await.unwrap();
