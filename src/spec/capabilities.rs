@@ -36,7 +36,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ("init", "weights auto, bias 0, output_bias prior", "How weights and biases start."),
     ("optimizer", "adam", "How weights change."),
     ("schedule", "constant", "How the learning rate changes, with a warmup before it."),
-    ("batch_size", "32", "Rows of a step, or \"full\"."),
+    ("batch_size", "32; full for lbfgs", "Rows of a step, or \"full\"."),
     ("batches", "none", "Rows of the file for each step, instead of batch_size, shuffle and split."),
     ("epochs", "enough for about 2000 steps, 60 to 600", "Passes over the training part, at most."),
     ("shuffle", "true", "Whether each epoch has an order of its own."),
@@ -72,16 +72,12 @@ pub fn capabilities() -> Value {
     initializations.extend(shown(&inits::TABLE).as_array().into_iter().flatten().cloned());
     let fields: Vec<Value> =
         FIELDS.iter().map(|(name, default, help)| json!({ "name": name, "default": default, "help": help })).collect();
-    let mut optimizers = shown(&optimizers::TABLE);
-    if let Some(list) = optimizers.as_array_mut() {
-        list.retain(|entry| !optimizers::PENDING.iter().any(|name| entry["type"] == *name));
-    }
     json!({
         "fields": fields,
         "activations": shown(&activations::TABLE),
         "initializations": initializations,
         "losses": shown(&losses::TABLE),
-        "optimizers": optimizers,
+        "optimizers": shown(&optimizers::TABLE),
         "schedules": shown(&schedules::TABLE),
         "warmup": {
             "help": "Stands in a schedule: the rate rises linearly from start_factor times itself over the first steps.",

@@ -40,9 +40,6 @@ const BETA2: Parameter = number("beta2", Range::SHARE, 0.999, "Decay of the runn
 const AMSGRAD: Parameter =
     flag("amsgrad", "Divides by the largest second moment seen so far instead of the current one.");
 
-/// Optimizers whose steps are not there yet: refused, and not among the capabilities. Delete a name here when its step is written.
-pub(super) const PENDING: &[&str] = &["lbfgs"];
-
 /// All optimizers that a spec may name.
 pub(super) static TABLE: [Entry<Built>; 8] = [
     Entry {

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::layers::Layer;
-use super::optimizers;
 use super::prove::{Proof, continues};
 use super::resolved::ResolvedSpec;
 use super::schema::SchemaColumn;
@@ -387,13 +386,6 @@ fn unscaled(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
 
 /// What the contract names and this version does not do yet is refused rather than ignored.
 fn not_yet(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
-    if optimizers::PENDING.contains(&spec.optimizer.name()) {
-        let detail = format!(
-            "\"{}\" is not in this version: use \"adam\", or \"sgd\" with \"batch_size\":\"full\"",
-            spec.optimizer.name()
-        );
-        proof.faults.add("/optimizer", detail);
-    }
     if spec.folds().is_some() {
         proof.faults.add(
             "/split/k_folds",

@@ -336,7 +336,6 @@ fn foolish_combinations_are_warned_of() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_rather_than_ignored() {
-    refused(with(json!({ "optimizer": "lbfgs" })), &iris(), "/optimizer", &["not in this version"]);
     refused(with(json!({ "split": { "k_folds": 5 } })), &iris(), "/split/k_folds", &["not in this version"]);
     refused(
         with(json!({ "record": { "layer_statistics": true } })),
@@ -344,7 +343,14 @@ fn what_this_version_does_not_do_is_refused_rather_than_ignored() {
         "/record/layer_statistics",
         &["not in this version"],
     );
-    assert!(capabilities()["optimizers"].as_array().unwrap().iter().all(|entry| entry["type"] != "lbfgs"));
+}
+
+#[test]
+fn a_full_batch_is_what_lbfgs_takes_unasked() {
+    let spec = resolved(with(json!({ "optimizer": "lbfgs" })), &iris()).to_json();
+    assert_eq!(spec["batch_size"], "full");
+    let proximal = json!({ "optimizer": "lbfgs", "regularization": { "l1": 1e-3, "l1_form": "proximal" } });
+    refused(with(proximal), &iris(), "/regularization/l1_form", &["subgradient"]);
 }
 
 #[test]
@@ -440,7 +446,7 @@ fn a_dry_run_counts_layers_and_parameters() {
 fn capabilities_name_everything_that_is_read() {
     let shown = capabilities();
     for (list, least) in
-        [("optimizers", 7), ("schedules", 10), ("activations", 12), ("losses", 6), ("initializations", 14)]
+        [("optimizers", 8), ("schedules", 10), ("activations", 12), ("losses", 6), ("initializations", 14)]
     {
         let entries = shown[list].as_array().unwrap();
         assert!(entries.len() >= least, "{list}");
