@@ -9,6 +9,8 @@ SHELL := bash
 CARGO  ?= cargo
 VENV   := .venv
 IMAGE  ?= trainyard
+# Makes target/debug/trainyard as the tests have it; `cargo build` would choose other features and compile half of it again.
+TEST_BINARY := $(CARGO) test --locked --no-run --test stories
 # Empty when Node.js is missing or older than the dashboard's tools take.
 NODE   := $(shell node -e 'const [a,b]=process.versions.node.split(".").map(Number); if (a>20||(a==20&&b>=19)) console.log(process.version)' 2>/dev/null)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -76,7 +78,7 @@ $(VENV)/.installed: tests/requirements.txt
 	touch $@
 
 python: $(VENV)/.installed ## what others read: weights in numpy
-	$(CARGO) build --locked --bin trainyard
+	$(TEST_BINARY)
 	TRAINYARD=target/debug/trainyard $(VENV)/bin/python -m pytest -q tests/python
 
 # ---- figures, packages ---------------------------------------------------------------------------------------------
