@@ -183,7 +183,7 @@ async fn a_job_is_cancelled_within_a_second_and_its_numbers_stay() {
 async fn a_diverged_job_says_where_and_what_to_try() {
     let kit = kit("iris").await;
     let optimizer = json!({"type": "sgd", "learning_rate": 1e30});
-    let request = json!({"dataset": "iris", "target": "species", "optimizer": optimizer, "gradient_clipping": false});
+    let request = json!({"dataset": "iris", "target": "species", "optimizer": optimizer, "activation": "relu"});
     let id = kit.train(request).await;
     let job = kit.finished(id).await;
     assert_eq!((job.status, job.stop_reason.as_deref()), (Status::Failed, Some("diverged")), "{:?}", job.error);
