@@ -8,7 +8,7 @@
 //! | 8 | `TRAINYRD` |
 //! | 4 | version of the format |
 //! | 4, 4, 8 | lengths of the three parts that follow |
-//! | … | what the tensors are and where the run stands ([`Meta`] as JSON) |
+//! | … | what the tensors are and where the run stands (`Meta` as JSON) |
 //! | … | the fitted encoder, as `data` writes it |
 //! | … | tensors: parameters, buffers, then the optimizer's slots |
 //! | 32 | SHA-256 of all that |

@@ -216,7 +216,7 @@ impl Optimizer {
     }
 
     /// Takes one step. `rows` says for each segment (by its index in the layout) which rows take part; where a table is touched in some rows, the gradient of
-    /// the others must be 0. L-BFGS does nothing here: see [`Search`].
+    /// the others must be 0. L-BFGS does nothing here: see [`Lbfgs::step`].
     ///
     /// # Panics
     /// Where slices are not as long as the layout says, or the state is another method's.
