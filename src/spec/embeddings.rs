@@ -8,7 +8,7 @@ use super::inputs::{Input, Inputs};
 use super::prove::Proof;
 use super::read::{At, quoted_text};
 use super::schema::SchemaColumn;
-use crate::data::encoder::Encoding;
+use crate::data::encoder::{Encoding, Tokenizer};
 
 /// Half the width of the uniform distribution that vectors start from, unless the client says otherwise.
 const LIMIT: f64 = 0.1;
@@ -130,12 +130,16 @@ pub(super) fn keep_used(proof: &mut Proof<'_>, inputs: &mut Inputs) {
         let mut used = false;
         for input in inputs.columns.iter().filter(|input| looks_into(input, &table.name)) {
             used = true;
-            let distinct = proof.schema.and_then(|schema| schema.column(&input.column)).map(|column| column.distinct);
-            // How many words the texts hold is not known before they are read.
-            categories = match (&input.encoding, categories, distinct) {
-                (Encoding::Embedding { .. }, Some(sum), Some(distinct)) => Some(sum.saturating_add(distinct)),
-                _ => None,
+            let column = proof.schema.and_then(|schema| schema.column(&input.column));
+            let distinct = match &input.encoding {
+                // The profile counts words as this tokenizer cuts them, in lower case.
+                Encoding::Words { tokenizer: Tokenizer::Words, .. } if table.lowercase => {
+                    column.and_then(|column| column.words.as_ref()).map(|words| words.distinct)
+                }
+                Encoding::Words { .. } => None,
+                _ => column.map(|column| column.distinct),
             };
+            categories = categories.zip(distinct).map(|(sum, distinct)| sum.saturating_add(distinct));
         }
         if !used {
             let detail =

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::data::profile::Profile;
+use crate::data::profile::{Profile, WordCounts};
 
 pub use crate::data::Kind;
 
@@ -50,6 +50,9 @@ pub struct SchemaColumn {
     /// Standard deviation of the numbers.
     #[serde(default)]
     pub std: Option<f64>,
+    /// The words of a text column.
+    #[serde(default)]
+    pub words: Option<WordCounts>,
 }
 
 impl Schema {
@@ -66,6 +69,7 @@ impl Schema {
             max: column.max,
             mean: column.mean,
             std: column.std,
+            words: column.words.clone(),
         });
         Schema { rows, columns: columns.collect(), validation: None }
     }

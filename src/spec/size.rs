@@ -72,8 +72,11 @@ pub(super) fn sizes(spec: &ResolvedSpec, schema: &Schema) -> Sizes {
             Encoding::Words { table, pooling: Pooling::Window { length }, .. } => {
                 (table, *length as u64, *length as u64)
             }
-            // A text has some twenty words; how many is not known before it is read.
-            Encoding::Words { table, max_tokens, .. } => (table, 1, (*max_tokens as u64).min(20)),
+            Encoding::Words { table, max_tokens, .. } => {
+                let words = schema.column(&input.column).and_then(|column| column.words.as_ref());
+                let mean = words.map_or(20, |words| words.mean.ceil().max(1.0) as u64);
+                (table, 1, mean.min(*max_tokens as u64))
+            }
             Encoding::OneHot { .. } => {
                 exact = false;
                 continue;
