@@ -6,9 +6,12 @@ use axum::Router;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder,
+    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    ResponseBuilder,
 };
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
@@ -52,6 +55,9 @@ pub(super) fn finish(document: &mut OpenApi) {
         ];
         for (verb, operation) in operations.into_iter().filter_map(|(verb, slot)| Some((verb, slot.as_mut()?))) {
             operation.operation_id = Some(operation_id(verb, path));
+            if takes_format(operation) {
+                add_forms(operation);
+            }
             let responses = &mut operation.responses.responses;
             responses
                 .entry("default".to_owned())
@@ -61,6 +67,25 @@ pub(super) fn finish(document: &mut OpenApi) {
             }
         }
     }
+}
+
+fn takes_format(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "format"))
+}
+
+/// `?format=` also gives a bare array of flat objects, CSV, or a JSON object a line.
+fn add_forms(operation: &mut Operation) {
+    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
+    if let Some(RefOr::T(json)) = response.content.get_mut("application/json")
+        && let Some(document) = json.schema.take()
+    {
+        let rows = ArrayBuilder::new().items(ObjectBuilder::new()).description(Some("With `format=rows`"));
+        json.schema = Some(RefOr::T(OneOfBuilder::new().item(document).item(rows).into()));
+    }
+    let text = || RefOr::T(ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build());
+    response.content.entry("text/csv".to_owned()).or_insert_with(text);
+    response.content.entry("application/x-ndjson".to_owned()).or_insert_with(text);
 }
 
 fn problem(description: &str) -> utoipa::openapi::Response {

@@ -120,7 +120,10 @@ fn the_log_is_text_and_its_last_line_is_the_status() {
     let server = Server::start();
     let id = trained(&server, 5);
     for query in ["", "?follow=true"] {
-        let log = server.get(&format!("/v1/jobs/{id}/log{query}"));
+        let path = format!("/v1/jobs/{id}/log{query}");
+        let packed = server.send("GET", &path, &[("accept-encoding", "gzip")], None);
+        assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")));
+        let log = server.get(&path);
         assert_eq!(log.header("content-type"), Some("text/plain; charset=utf-8"));
         let text = log.text();
         assert_eq!(text.lines().last(), Some("status: succeeded"), "{text}");

@@ -81,7 +81,7 @@ pub(crate) struct ColumnBody {
     #[schema(value_type = Option<Object>)]
     histogram: Option<Value>,
     /// The most frequent values with their counts: `[["setosa",50],…]`.
-    #[schema(value_type = Option<Vec<Vec<Object>>>)]
+    #[schema(value_type = Option<Vec<Vec<Value>>>)]
     top: Option<Value>,
 }
 
@@ -129,7 +129,6 @@ pub(super) fn summary(dataset: &Dataset) -> Value {
     if let Some(fields) = item.as_object_mut() {
         fields.shift_remove("columns");
         fields.shift_remove("warnings");
-        fields.shift_remove("links");
         fields.insert("column_count".to_owned(), dataset.columns.into());
     }
     item

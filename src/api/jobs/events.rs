@@ -10,7 +10,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
@@ -174,7 +174,8 @@ async fn stream(app: &App, id: JobId, filter: EventFilter, after: Option<u64>) -
         Some((Ok::<_, Infallible>(event), state))
     });
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
-    Ok(Sse::new(events).keep_alive(heartbeat).into_response())
+    // Whoever compresses asks once more after the end.
+    Ok(Sse::new(events.fuse()).keep_alive(heartbeat).into_response())
 }
 
 /// A stream under way; it reads the store as the client takes, so a slow client holds one page.
@@ -248,7 +249,7 @@ pub(super) async fn log(
             None => feed.finished().map(|status| (Ok(format!("status: {status}\n")), None)),
         }
     });
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(lines)).into_response())
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(lines.fuse())).into_response())
 }
 
 fn line(event: &EventRow) -> String {

@@ -71,7 +71,7 @@ pub(super) struct MetricsBody {
     #[schema(example = "epoch")]
     by: &'static str,
     /// `time`, `step`, `epoch`, `train_seconds` and the named metrics; epoch n means completed, epoch 0 is the untrained network.
-    #[schema(value_type = std::collections::BTreeMap<String, Vec<Option<f64>>>)]
+    #[schema(value_type = std::collections::BTreeMap<String, Vec<Value>>)]
     columns: Map<String, Value>,
     /// Goes into `?after=` for what comes next.
     next_cursor: String,

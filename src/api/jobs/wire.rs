@@ -147,7 +147,8 @@ pub(crate) struct TransitionBody {
 #[schema(as = JobPage)]
 #[allow(dead_code, reason = "describes the JSON of a list")]
 pub(crate) struct JobPageBody {
-    /// The jobs, newest first unless `sort` says otherwise.
+    /// The jobs, newest first unless `sort` says otherwise; each as `Job`, or with `fields` what that names.
+    #[schema(value_type = Vec<Object>)]
     data: Vec<JobBody>,
     /// Whether there are more.
     has_more: bool,

@@ -26,37 +26,37 @@ pub(in crate::api) struct JobSpec {
     #[schema(example = "iris")]
     dataset: String,
     /// A column, or a list of columns; either this or `targets`.
-    #[schema(value_type = Option<Object>, example = "species")]
+    #[schema(value_type = Option<Value>, example = "species")]
     target: Option<Value>,
     /// Several targets over a shared trunk.
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<Value>>)]
     targets: Option<Value>,
     /// A label for people.
     name: Option<String>,
     /// The client's labels.
     tags: Option<std::collections::BTreeMap<String, String>>,
     /// Which columns go in, and how.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     inputs: Option<Value>,
     /// How rows are divided; `false` trains on all.
-    #[schema(value_type = Option<Object>, example = json!({"validation": 0.2, "method": "stratified"}))]
+    #[schema(value_type = Option<Value>, example = json!({"validation": 0.2, "method": "stratified"}))]
     split: Option<Value>,
     /// Units of each hidden layer, or objects.
-    #[schema(value_type = Option<Vec<Object>>, example = json!([64, {"units": 32, "dropout": 0.2}]))]
+    #[schema(value_type = Option<Vec<Value>>, example = json!([64, {"units": 32, "dropout": 0.2}]))]
     hidden_layers: Option<Value>,
     /// Activation of the hidden layers.
-    #[schema(value_type = Option<Object>, example = "relu")]
+    #[schema(value_type = Option<Value>, example = "relu")]
     activation: Option<Value>,
     /// Share of the inputs that is dropped in training.
     dropout: Option<f64>,
     /// Initial weights and biases.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     init: Option<Value>,
     /// An optimizer's name, or an object with `type`.
-    #[schema(value_type = Option<Object>, example = json!({"type": "adam", "learning_rate": 0.001}))]
+    #[schema(value_type = Option<Value>, example = json!({"type": "adam", "learning_rate": 0.001}))]
     optimizer: Option<Value>,
     /// How the learning rate changes.
-    #[schema(value_type = Option<Object>, example = "constant")]
+    #[schema(value_type = Option<Value>, example = "constant")]
     schedule: Option<Value>,
     /// Rows of a step.
     batch_size: Option<u64>,
@@ -74,19 +74,19 @@ pub(in crate::api) struct JobSpec {
     /// Threads of the job.
     threads: Option<u64>,
     /// Penalties and noise.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     regularization: Option<Value>,
     /// Bounds on the gradient; `false` is off.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     gradient_clipping: Option<Value>,
     /// When to stop early; `false` is off.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     early_stopping: Option<Value>,
     /// How often the state is kept.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     checkpoints: Option<Value>,
     /// What is recorded beside the metrics of each epoch.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     record: Option<Value>,
     /// Checks to run before training.
     #[schema(example = json!(["gradient"]))]
@@ -94,10 +94,10 @@ pub(in crate::api) struct JobSpec {
     /// `warn` or `fail`.
     on_failed_check: Option<String>,
     /// `{"max_seconds":3600}`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     limits: Option<Value>,
     /// Weights to begin with: `{"weights":"wts_…"}` or `{"job":"job_…","checkpoint":"best"}`.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     warm_start: Option<Value>,
 }
 
