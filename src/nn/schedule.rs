@@ -283,3 +283,116 @@ impl PlateauState {
         cuts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_steps(rule: Rule) -> Schedule {
+        Schedule { rule, unit: Unit::Step, warmup: None }
+    }
+
+    fn at(step: u64) -> Time {
+        Time { step, epoch: step / 3, steps_per_epoch: 3 }
+    }
+
+    /// Rates of the first steps for lr₀ = 0.1 (1 for one-cycle, which sets its own), against the numbers of torch 2.15.
+    #[track_caller]
+    fn assert_rates(schedule: &Schedule, golden: &[f64]) {
+        for (step, golden) in golden.iter().enumerate() {
+            let rate = schedule.learning_rate(0.1, at(step as u64), &PlateauState::default());
+            assert!((rate - golden).abs() <= 5.1e-7, "step {step}: {rate} instead of {golden}");
+        }
+    }
+
+    #[test]
+    fn rates_are_those_of_torch() {
+        let step = Rule::Step { step_size: 3, gamma: 0.5 };
+        assert_rates(&of_steps(step), &[0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025]);
+        assert_rates(&of_steps(Rule::Exponential { gamma: 0.9 }), &[0.1, 0.09, 0.081, 0.0729, 0.06561]);
+        let polynomial = Rule::Polynomial { steps: 5, power: 2.0, last: 0.0 };
+        assert_rates(&of_steps(polynomial), &[0.1, 0.064, 0.036, 0.016, 0.004, 0.0, 0.0]);
+        let cosine = Rule::Cosine { steps: 5, last: 0.01 };
+        let golden = [0.1, 0.0914058, 0.0689058, 0.0410942, 0.0185942, 0.01, 0.01, 0.01];
+        assert_rates(&of_steps(cosine), &golden);
+        let restarts = Rule::CosineRestarts { first: 3, multiplier: 2, last: 0.0 };
+        let golden = [0.1, 0.075, 0.025, 0.1, 0.0933013, 0.075, 0.05, 0.025, 0.00669873, 0.1];
+        assert_rates(&of_steps(restarts), &golden);
+        assert_rates(&of_steps(Rule::InverseTime { k: 1.0 }), &[0.1, 0.05, 0.1 / 3.0, 0.025]);
+        assert_rates(&of_steps(Rule::Tau { tau: 2.0 }), &[0.1, 0.1, 0.1, 0.1 * 2.0 / 3.0, 0.05]);
+        assert_rates(&of_steps(Rule::Constant), &[0.1; 9]);
+    }
+
+    #[test]
+    fn a_warm_up_begins_above_zero_and_the_rule_after_it_at_its_own_zero() {
+        let warmup = Some(Warmup { steps: 5, start_factor: 0.1 });
+        let schedule = Schedule { rule: Rule::Constant, unit: Unit::Step, warmup };
+        assert_rates(&schedule, &[0.01, 0.028, 0.046, 0.064, 0.082, 0.1, 0.1]);
+        let warmup = Some(Warmup { steps: 4, start_factor: 0.1 });
+        let rule = Rule::Cosine { steps: 6, last: 0.0 };
+        let golden = [0.01, 0.0325, 0.055, 0.0775, 0.1, 0.0933013, 0.075, 0.05, 0.025, 0.00669873, 0.0];
+        assert_rates(&Schedule { rule, unit: Unit::Step, warmup }, &golden);
+        // Where epochs count (three steps each), the rule begins with the epoch in which the rise ends.
+        let rule = Rule::Exponential { gamma: 0.5 };
+        let golden = [0.01, 0.0325, 0.055, 0.0775, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025];
+        assert_rates(&Schedule { rule, unit: Unit::Epoch, warmup }, &golden);
+    }
+
+    #[test]
+    fn one_cycle_turns_rate_and_momentum_against_each_other() {
+        let schedule = of_steps(Rule::OneCycle { steps: 10, max_learning_rate: 1.0, rise: 0.3 });
+        let rates = [0.04, 0.52, 1.0, 0.950485, 0.811746, 0.611262, 0.388742, 0.188258, 0.0495194, 4e-6, 4e-6];
+        assert_rates(&schedule, &rates);
+        let momenta = [0.95, 0.9, 0.85, 0.854952, 0.868826, 0.888874, 0.911126, 0.931174, 0.945048, 0.95, 0.95];
+        for (step, golden) in momenta.iter().enumerate() {
+            assert!((schedule.momentum(at(step as u64)).unwrap() - golden).abs() < 1e-6, "step {step}");
+        }
+        assert_eq!(of_steps(Rule::Constant).momentum(at(0)), None);
+    }
+
+    fn plateau() -> Plateau {
+        Plateau {
+            monitor: "val_loss".into(),
+            maximise: false,
+            factor: 0.5,
+            patience: 2,
+            min_delta: 0.0,
+            cooldown: 0,
+            min_learning_rate: 0.0,
+        }
+    }
+
+    /// The rate used in each epoch, given the metric at the end of each.
+    fn rates(rule: Plateau, metrics: &[f64]) -> Vec<f64> {
+        let schedule = Schedule { rule: Rule::Plateau(rule.clone()), unit: Unit::Epoch, warmup: None };
+        let mut state = PlateauState::default();
+        let rate = |metric: &f64| {
+            let used = schedule.learning_rate(0.1, Time::default(), &state);
+            state.observe(&rule, 0.1, *metric);
+            used
+        };
+        metrics.iter().map(rate).collect()
+    }
+
+    #[test]
+    fn a_plateau_cuts_after_patience_and_one_bad_epochs() {
+        let golden = [0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025];
+        assert_eq!(rates(plateau(), &[1.0; 8]), golden);
+        let not_a_number = [1.0, f64::NAN, f64::NAN, f64::NAN, 1.0, 1.0, 1.0, 1.0];
+        assert_eq!(rates(plateau(), &not_a_number), golden);
+        assert_eq!(rates(plateau(), &[1.0, 1.0, 1.0, 0.9, 0.9, 0.9, 0.9, 0.9])[..7], [0.1; 7]);
+        // A gain of less than min_delta is none, whatever the sign of the metric.
+        let picky = Plateau { min_delta: 0.05, ..plateau() };
+        assert_eq!(rates(picky.clone(), &[-1.0, -1.01, -1.02, -1.03, -1.04])[4], 0.05);
+        let rising = Plateau { maximise: true, ..picky };
+        assert_eq!(rates(rising, &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])[..7], [0.1; 7]);
+    }
+
+    #[test]
+    fn a_plateau_rests_after_a_cut_and_stops_at_its_floor() {
+        let resting = Plateau { patience: 0, cooldown: 2, ..plateau() };
+        assert_eq!(rates(resting, &[1.0; 8]), [0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025]);
+        let floored = Plateau { patience: 0, min_learning_rate: 0.03, ..plateau() };
+        assert_eq!(rates(floored, &[1.0; 6]), [0.1, 0.1, 0.05, 0.03, 0.03, 0.03]);
+    }
+}

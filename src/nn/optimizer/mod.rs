@@ -317,3 +317,6 @@ fn parts<T>(slots: &mut [Vec<T>], range: Range<usize>) -> [&mut [T]; SLOTS] {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests;
