@@ -30,7 +30,7 @@ fn methods() -> Vec<Method> {
 
 /// The rows that step `t` touches.
 fn touched(t: u32) -> Vec<u32> {
-    if t % 3 == 0 { vec![4, 1] } else { vec![t % ROWS as u32] }
+    if t.is_multiple_of(3) { vec![4, 1] } else { vec![t % ROWS as u32] }
 }
 
 /// Takes `steps` steps; `form` is `None` for a dense pass over the same gradients.
