@@ -7,14 +7,17 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use trainyard::data::csv::{self, ParseOptions};
 use trainyard::data::samples;
-use trainyard::nn::architecture::{Head, HiddenLayer, Loss, Normalization};
-use trainyard::nn::{Activation, Architecture, Batch, InitKind, Network, Noise, Penalties, Targets, WeightInit};
+use trainyard::nn::architecture::{EmbeddingTable, Head, HiddenLayer, Loss, Normalization, Pooling, TokenInput};
+use trainyard::nn::optimizer::{Adagrad, Method, Rows, Sparse, StepInfo};
+use trainyard::nn::{
+    Activation, Architecture, Batch, InitKind, Network, Noise, Optimizer, Penalties, Targets, Tokens, WeightInit,
+};
 use trainyard::num::{Matrix, Packed, Real, Threads, product, reduce};
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
-    targets = products, sums, functions, steps, files
+    targets = products, sums, functions, steps, tables, files
 }
 criterion_main!(benches);
 
@@ -121,6 +124,58 @@ fn steps(criterion: &mut Criterion) {
             )
         });
     });
+}
+
+/// One AdaGrad step over 128 rows of ten words each: its cost must not grow with the table.
+fn tables(criterion: &mut Criterion) {
+    let init = WeightInit { kind: InitKind::Uniform { limit: 0.1 }, gain: 1.0 };
+    let mut group = criterion.benchmark_group("table");
+    let (rows, words) = (128, 10);
+    group.throughput(Throughput::Elements(rows as u64));
+    for table_rows in [2_000, 20_000, 200_000] {
+        let network = Network::new(Architecture {
+            features: 0,
+            input_dropout: 0.0,
+            input_noise: 0.0,
+            tables: vec![EmbeddingTable { name: "words".to_owned(), rows: table_rows, dim: 64, init }],
+            tokens: vec![TokenInput { table: 0, pooling: Pooling::Mean }],
+            hidden: Vec::new(),
+            heads: vec![Head {
+                name: "kind".to_owned(),
+                hidden: Vec::new(),
+                outputs: 20,
+                loss: Loss::CrossEntropy { label_smoothing: 0.0 },
+                weight: 1.0,
+                class_weights: None,
+                init,
+                output_bias: vec![0.0; 20],
+            }],
+            activation_sparsity: None,
+        });
+        // The same words in tables of every size, so that what is touched is the same too.
+        let ids: Vec<u32> = (0..(rows * words) as u32).map(|i| i.wrapping_mul(2_654_435_761) % 2_000).collect();
+        let offsets: Vec<u32> = (0..=rows as u32).map(|row| row * words as u32).collect();
+        let classes: Vec<u32> = (0..rows as u32).map(|row| row % 20).collect();
+        let (tokens, targets) = ([Tokens { offsets: &offsets, ids: &ids }], [Targets::Classes(&classes)]);
+        let batch = Batch { rows, features: &[], tokens: &tokens, targets: &targets, weights: None };
+        let mut parameters = network.initialise::<f32>(1);
+        let mut gradient = vec![0.0; network.layout().len()];
+        let mut space = network.workspace(rows, 1);
+        let optimizer = Optimizer::new(Method::Adagrad(Adagrad::default()), 0.01);
+        let mut state = optimizer.state(network.layout());
+        let info = StepInfo { learning_rate: 0.01, epoch: 0, momentum: None };
+        let (noise, penalties) = (Noise { seed: 1, epoch: 0, step: 0 }, Penalties::default());
+        group.bench_function(format!("AdaGrad step, {table_rows} rows of 64, f32"), |bencher| {
+            bencher.iter(|| {
+                network.gradient(&parameters, &mut [], &batch, noise, &penalties, None, &mut space, &mut gradient);
+                let touched = |segment| match segment {
+                    0 => Rows::Touched(space.touched(0), Sparse::Exact),
+                    _ => Rows::All,
+                };
+                optimizer.step(network.layout(), info, &mut parameters, black_box(&gradient), &touched, &mut state);
+            });
+        });
+    }
 }
 
 fn files(criterion: &mut Criterion) {

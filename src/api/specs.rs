@@ -2,6 +2,8 @@
 //!
 //! Not here: what a spec means (`spec`). What is missing is a fault of the body at its pointer, beside all its others.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::App;
@@ -9,8 +11,8 @@ use super::datasets;
 use super::error::spec_faults;
 use super::problem::{Kind, Problem};
 use crate::id::{JobId, WeightsId};
-use crate::spec::{self, Fault, Limits, Reference, ReferenceKind, ResolvedSpec, Schema};
-use crate::store::{Dataset, StoreError};
+use crate::spec::{self, Fault, Limits, Reference, ReferenceKind, ResolvedSpec, Schema, VectorsShape};
+use crate::store::{Dataset, StoreError, Weights};
 
 /// A spec that holds, with the datasets it needs.
 pub(super) struct Proved {
@@ -35,6 +37,7 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
     let mut schema = None;
     let mut dataset = None;
     let mut validation = None;
+    let mut vectors = BTreeMap::new();
     for reference in spec::references(request) {
         let found = look_up(app, &reference, kept).await?;
         match (reference.kind, found) {
@@ -45,7 +48,10 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
             (ReferenceKind::Dataset, Found::Sample(it)) => schema = Some(it),
             (ReferenceKind::ValidationDataset, Found::Dataset(it)) => validation = Some(*it),
             (_, Found::Missing(detail)) => missing.push(fault(&reference.pointer, &detail)),
-            (_, Found::Dataset(_) | Found::Sample(_) | Found::Other) => {}
+            (ReferenceKind::Vectors, Found::Vectors(shape)) => {
+                vectors.insert(reference.value, shape);
+            }
+            (_, Found::Dataset(_) | Found::Sample(_) | Found::Vectors(_) | Found::Other) => {}
         }
     }
     let Some(mut schema) = schema else {
@@ -55,6 +61,7 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
     if let Some(validation) = &validation {
         schema.validation = Some(Box::new(datasets::schema(validation)?));
     }
+    schema.vectors = vectors;
     match spec::prove(request, &schema, &limits) {
         Ok(spec) if missing.is_empty() => Ok(Proved { spec, schema, dataset, validation }),
         Ok(_) => Err(spec_faults(missing)),
@@ -72,6 +79,7 @@ fn fault(pointer: &str, detail: &str) -> Fault {
 enum Found {
     Dataset(Box<Dataset>),
     Sample(Schema),
+    Vectors(VectorsShape),
     Other,
     Missing(String),
 }
@@ -95,7 +103,24 @@ async fn look_up(app: &App, reference: &Reference, kept: bool) -> Result<Found, 
             Ok(id) => found(app.store().weights_get(id).await.map(drop), "weights", value),
             Err(error) => Ok(Found::Missing(error.to_string())),
         },
+        ReferenceKind::Vectors => match value.parse::<WeightsId>() {
+            Ok(id) => match app.store().weights_get(id).await {
+                Ok(weights) => word_vectors(app, &weights).await,
+                Err(error) => found(Err(error), "weights", value),
+            },
+            Err(error) => Ok(Found::Missing(error.to_string())),
+        },
     }
+}
+
+/// What is in uploaded word vectors, by their header.
+async fn word_vectors(app: &App, weights: &Weights) -> Result<Found, Problem> {
+    let path = app.store().weights_file(weights);
+    let open = move || Ok(crate::data::vectors::shape(&mut std::fs::File::open(path).map_err(Problem::internal)?));
+    Ok(match app.blocking(open).await? {
+        Ok((words, dim)) => Found::Vectors(VectorsShape { words: words as u64, dim: dim as u64 }),
+        Err(detail) => Found::Missing(format!("{} {detail}", weights.id)),
+    })
 }
 
 fn found(outcome: Result<(), StoreError>, what: &str, value: &str) -> Result<Found, Problem> {

@@ -15,6 +15,8 @@ pub mod profile;
 pub mod samples;
 pub mod split;
 pub mod table;
+pub mod tensors;
+pub mod vectors;
 
 pub use cell::Cell;
 pub use encoder::{Encoder, EncoderPlan};

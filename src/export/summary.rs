@@ -1,8 +1,8 @@
 //! What is in a safetensors file, from its header alone: the tensors of a large file are never in memory.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
-use safetensors::tensor::Metadata;
+use crate::data::tensors;
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,29 +15,12 @@ pub struct TensorSummary {
     pub shape: Vec<usize>,
 }
 
-/// A header longer than this is no header of weights.
-const LONGEST_HEADER: u64 = 16 << 20;
-
 /// Lists the tensors of a safetensors file in the order of their bytes, after checking that header and length agree.
 ///
 /// # Errors
 /// What is wrong with the file, in words for the client.
 pub fn summary(file: &mut (impl Read + Seek)) -> Result<Vec<TensorSummary>, String> {
-    let length = file.seek(SeekFrom::End(0)).and_then(|length| file.rewind().map(|()| length));
-    let length = length.map_err(|error| error.to_string())?;
-    let mut prefix = [0; 8];
-    file.read_exact(&mut prefix).map_err(|_| "it is shorter than a header's length".to_owned())?;
-    let header = u64::from_le_bytes(prefix);
-    if header > LONGEST_HEADER.min(length.saturating_sub(8)) {
-        return Err(format!("it says that its header has {header} bytes, which it cannot have"));
-    }
-    let mut text = vec![0; header as usize];
-    file.read_exact(&mut text).map_err(|error| error.to_string())?;
-    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| format!("its header: {error}"))?;
-    if metadata.data_len() as u64 != length - 8 - header {
-        let (wanted, found) = (metadata.data_len(), length - 8 - header);
-        return Err(format!("its tensors need {wanted} bytes, and {found} follow the header"));
-    }
+    let metadata = tensors::header(file)?;
     let tensor = |name: String| {
         let info = metadata.info(&name)?;
         Some(TensorSummary { dtype: format!("{:?}", info.dtype), shape: info.shape.clone(), name })

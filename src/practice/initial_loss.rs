@@ -12,6 +12,9 @@ use crate::nn::{Architecture, Loss, Network};
 /// A first loss of classes may exceed chance by this much: sound initialisations stay below 1.21 times ln K, tanh with the sigmoid's gain
 /// reaches 3.3 times (both measured on the digits).
 const FACTOR: f64 = 1.5;
+/// Or by so many nats: behind He layers of relu the first logits have a variance of about 2, which costs nearly 1 nat however few classes there
+/// are.
+const NATS: f64 = 1.0;
 /// A first output of a regression has a variance of its own, about two with He before relu, beside the target's.
 const FACTOR_OF_NUMBERS: f64 = 5.0;
 
@@ -87,8 +90,12 @@ pub fn check_initial_loss(
 
 fn task(name: &str, loss: Loss, seen: f64, uniform: f64, chance: f64) -> TaskInitialLoss {
     let classes = matches!(loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
-    let limit =
-        if classes { FACTOR * chance.max(uniform) } else { FACTOR_OF_NUMBERS * chance.abs().max(uniform.abs()) };
+    let limit = if classes {
+        let chance = chance.max(uniform);
+        (FACTOR * chance).max(chance + NATS)
+    } else {
+        FACTOR_OF_NUMBERS * chance.abs().max(uniform.abs())
+    };
     // A little room for a loss that theory says is 0.
     let limit = limit + 1e-9;
     let verdict = if seen.is_finite() && seen <= limit { Verdict::Passed } else { Verdict::Failed };

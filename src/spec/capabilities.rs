@@ -112,7 +112,29 @@ pub fn capabilities() -> Value {
         "task_sampling": ["joint", "proportional", "uniform"],
         "precisions": ["f32", "f64"],
         "checks": CHECKS,
-        "metrics": ["loss", "accuracy"],
+        "embeddings": {
+            "dim": "Numbers of a vector.",
+            "vocabulary": "Words at most, beside <pad> and <unk>: the most frequent of the training part.",
+            "min_count": "Words that are rarer in the training part are <unk>.",
+            "lowercase": "Whether words are lower-cased before they are looked up.",
+            "vectors": "Uploaded word vectors (POST /v1/weights) to start from; their words are in the vocabulary before all others.",
+            "sparse": "exact: as if the table were dense, at the cost of what a batch touches where the optimizer allows (sgd without momentum, \
+                       adagrad, no penalty); lazy: rows that no word touches keep still, moments included.",
+            "init": "How vectors start that were not uploaded.",
+        },
+        "metrics": {
+            "loss": "Mean over the epoch of the summed task losses, without penalty, dropout on; val_loss and test_loss in inference mode.",
+            "accuracy": "Of targets with classes; val_accuracy, test_accuracy.",
+            "train_eval_loss": "The training part in inference mode, at the epochs where it is computed.",
+            "learning_rate": "Of the last step.",
+            "gradient_norm": "Mean over the steps, before clipping.",
+            "penalty": "Mean over the steps.",
+            "objective": "loss and penalty.",
+            "clipped_share": "Share of the steps whose gradient was clipped, where clipping is on.",
+            "loss/NAME": "With several targets: of each, as accuracy/NAME, val_loss/NAME, ….",
+            "gradient_norm/NAME": "With several targets: how hard each pulls at what they share, on the same rows after each epoch.",
+            "gradient_cosine/NAME/OTHER": "The cosine of the angle between two targets' pulls: below 0 they work against each other.",
+        },
     })
 }
 

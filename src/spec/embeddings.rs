@@ -30,6 +30,8 @@ pub(super) struct Table {
     pub(super) lowercase: bool,
     /// Uploaded word vectors to start from.
     pub(super) vectors: Option<String>,
+    /// Words that those have.
+    pub(super) given: u64,
     /// Whether rows that a batch does not touch are moved by their optimizer's moments only when they are touched again.
     pub(super) lazy: bool,
     pub(super) init: Chosen<inits::Built>,
@@ -52,11 +54,11 @@ impl Table {
 }
 
 /// Reads `inputs.embeddings`.
-pub(super) fn tables(at: &At<'_>) -> Vec<Table> {
-    at.entries().unwrap_or_default().into_iter().filter_map(|(name, at)| table(name, &at)).collect()
+pub(super) fn tables(proof: &Proof<'_>, at: &At<'_>) -> Vec<Table> {
+    at.entries().unwrap_or_default().into_iter().filter_map(|(name, at)| table(proof, name, &at)).collect()
 }
 
-fn table(name: &str, at: &At<'_>) -> Option<Table> {
+fn table(proof: &Proof<'_>, name: &str, at: &At<'_>) -> Option<Table> {
     let mut table = preset(name.to_owned(), at.pointer.clone());
     if name.is_empty() || name.len() > 64 {
         at.fault("the name of a table has 1 to 64 characters");
@@ -66,17 +68,31 @@ fn table(name: &str, at: &At<'_>) -> Option<Table> {
         return Some(table);
     }
     let mut object = at.object()?;
-    table.dim = object.whole("dim", 1, 1_000_000, table.dim);
+    let vectors_at = object.field("vectors");
+    table.vectors = vectors_at.as_ref().and_then(|at| at.text()).map(str::to_owned);
+    // That they exist and what is in them is the caller's to say; without it the form alone is judged.
+    let known = proof.schema.and_then(|schema| schema.vectors.get(table.vectors.as_deref()?));
+    let dim_at = object.field("dim");
+    let dim = dim_at.as_ref().and_then(|at| at.whole(1, 1_000_000));
+    table.dim = dim.or(known.map(|known| known.dim)).unwrap_or(table.dim);
+    if let (Some(known), Some(at), Some(dim)) = (known, &dim_at, dim)
+        && known.dim != dim
+    {
+        at.fault(format!(
+            "the uploaded vectors have {} dimensions, not {dim}: leave \"dim\" out, or write {}",
+            known.dim, known.dim
+        ));
+    }
+    table.given = known.map_or(0, |known| known.words);
     table.vocabulary = object.whole("vocabulary", 1, u32::MAX.into(), table.vocabulary);
     table.min_count = object.whole("min_count", 1, u32::MAX.into(), table.min_count);
     table.lowercase = object.flag("lowercase", table.lowercase);
-    table.vectors = object.field("vectors").and_then(|at| at.text()).map(str::to_owned);
     table.lazy = object.word("sparse", &["exact", "lazy"], "exact") == "lazy";
     if let Some(at) = object.field("init") {
         table.init = choose(&at, "an initialisation", &inits::TABLE, &inits::TABLE[0], &[]).chosen;
     }
     object.finish();
-    table.rows = table.vocabulary.saturating_add(2);
+    table.rows = table.vocabulary.max(table.given).saturating_add(2);
     Some(table)
 }
 
@@ -93,6 +109,7 @@ fn preset(name: String, pointer: String) -> Table {
         min_count: 1,
         lowercase: true,
         vectors: None,
+        given: 0,
         lazy: false,
         init,
         rows,
@@ -147,7 +164,9 @@ pub(super) fn keep_used(proof: &mut Proof<'_>, inputs: &mut Inputs) {
             proof.warn("unused_embedding", &table.pointer, detail);
             continue;
         }
-        table.rows = categories.unwrap_or(u64::MAX).min(table.vocabulary).saturating_add(2);
+        // Uploaded words stay, whether the data have them or not; learned ones fill up to the vocabulary.
+        let learned = categories.unwrap_or(u64::MAX).min(table.vocabulary.saturating_sub(table.given));
+        table.rows = table.given.saturating_add(learned).saturating_add(2);
         kept.push(table);
     }
     inputs.tables = kept;

@@ -102,7 +102,7 @@ pub(super) fn inputs(proof: &mut Proof<'_>, at: Option<At<'_>>, reserved: &[(Str
         inputs.dropout = layers::dropout(&at).unwrap_or(0.0);
     }
     if let Some(at) = object.field("embeddings") {
-        inputs.tables = embeddings::tables(&at);
+        inputs.tables = embeddings::tables(proof, &at);
     }
     let said = object.field("columns").and_then(|at| at.entries()).unwrap_or_default();
     object.finish();

@@ -40,7 +40,7 @@ pub use preview::preview;
 pub use prove::{prove, shape_faults};
 pub use references::{Reference, ReferenceKind, references};
 pub use resolved::{ResolvedSpec, StopAt};
-pub use schema::{Kind, Schema, SchemaColumn};
+pub use schema::{Kind, Schema, SchemaColumn, VectorsShape};
 pub use training::WarmStart;
 
 #[cfg(test)]

@@ -22,8 +22,10 @@ pub enum ReferenceKind {
     Dataset,
     /// The dataset to validate on (`/split/validation/dataset`).
     ValidationDataset,
-    /// Uploaded weights or word vectors.
+    /// Uploaded weights (`/warm_start/weights`).
     Weights,
+    /// Uploaded word vectors (`/inputs/embeddings/NAME/vectors`).
+    Vectors,
     /// Another job (`/warm_start/job`).
     Job,
 }
@@ -40,7 +42,7 @@ pub fn references(request: &Value) -> Vec<Reference> {
         PLACES.iter().filter_map(|(place, kind)| reference(request, (*place).to_owned(), *kind)).collect();
     if let Some(tables) = request.pointer("/inputs/embeddings").and_then(Value::as_object) {
         let places = tables.keys().map(|name| format!("/inputs/embeddings/{}/vectors", escaped(name)));
-        list.extend(places.filter_map(|place| reference(request, place, ReferenceKind::Weights)));
+        list.extend(places.filter_map(|place| reference(request, place, ReferenceKind::Vectors)));
     }
     list
 }

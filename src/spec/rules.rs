@@ -10,6 +10,9 @@ use super::split::{Method, Split};
 use super::targets::{ClassWeight, TargetType};
 use super::training::{BatchSize, Sparsity, Switch};
 
+/// Rows of a table above which it is worth saying that each step moves them all.
+const LARGE_TABLE: u64 = 10_000;
+
 /// Applies every rule.
 pub(super) fn rules(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
     network(proof, spec);
@@ -139,6 +142,24 @@ fn optimizer(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
         proof.warn("momentum_and_rate", &at("momentum"), detail);
     }
     let decay = values.number("weight_decay") > 0.0 && spec.optimizer.name() != "adamw";
+    let name = spec.optimizer.name();
+    let moments = !matches!(name, "sgd" | "adagrad") || momentum.is_some_and(|momentum| momentum.as_f64() != Some(0.0));
+    let penalties = spec.regularization.l2 > 0.0 || spec.regularization.l1 > 0.0;
+    for table in spec.inputs.tables.iter().filter(|table| !table.lazy && table.rows > LARGE_TABLE) {
+        if name != "lbfgs" && (moments || decay || penalties || values.number("weight_decay") > 0.0) {
+            let why = if moments {
+                format!("{name} moves rows by their moments")
+            } else {
+                "a penalty or decay moves rows".to_owned()
+            };
+            let detail = format!(
+                "{why} that no word of a batch touched, so every step costs all {} rows: \"sparse\":\"lazy\", or adagrad without a \
+                 penalty, costs what a batch touches",
+                table.rows
+            );
+            proof.warn("dense_table_steps", &table.pointer, detail);
+        }
+    }
     for table in spec.inputs.tables.iter().filter(|table| table.lazy) {
         if decay {
             proof.faults.add(
@@ -390,12 +411,6 @@ fn not_yet(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
         proof.faults.add(
             "/split/k_folds",
             "cross-validation is not in this version: split a share off, or start a job for each part with \"split\":{\"column\":…}",
-        );
-    }
-    for table in spec.inputs.tables.iter().filter(|table| table.vectors.is_some()) {
-        proof.faults.add(
-            &format!("{}/vectors", table.pointer),
-            "uploaded word vectors are not in this version: leave them out, and the table starts from \"init\"",
         );
     }
     if spec.layer_statistics == Switch::On {

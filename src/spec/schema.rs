@@ -1,5 +1,7 @@
 //! What a spec is proved against: the columns of a dataset with their kinds and counts. Not the data.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::data::profile::{Profile, WordCounts};
@@ -17,6 +19,18 @@ pub struct Schema {
     /// The schema of the dataset that `split.validation.dataset` names, where it names one.
     #[serde(skip)]
     pub validation: Option<Box<Schema>>,
+    /// The uploaded word vectors that `inputs.embeddings` names, by their ids.
+    #[serde(skip)]
+    pub vectors: BTreeMap<String, VectorsShape>,
+}
+
+/// How large uploaded word vectors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorsShape {
+    /// Words.
+    pub words: u64,
+    /// Dimensions of a vector.
+    pub dim: u64,
 }
 
 /// One column of a [`Schema`].
@@ -71,7 +85,7 @@ impl Schema {
             std: column.std,
             words: column.words.clone(),
         });
-        Schema { rows, columns: columns.collect(), validation: None }
+        Schema { rows, columns: columns.collect(), validation: None, vectors: BTreeMap::new() }
     }
 
     /// Finds a column by its exact name.

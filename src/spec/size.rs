@@ -165,7 +165,8 @@ fn bytes(
 ) -> u64 {
     let real: u64 = if spec.is_f64() { 8 } else { 4 };
     // The weights, their gradient, the optimizer's state, the best weights so far and a checkpoint being written.
-    let copies = 4_u64.saturating_add(slots(spec));
+    // Several tasks have a second gradient, by which their pull is looked at.
+    let copies = 4_u64.saturating_add(slots(spec)).saturating_add(u64::from(spec.targets.len() > 1));
     let weights = parameters.saturating_mul(copies).saturating_mul(real);
     // Every activation forward and backward, its mask, and as much again for the pre-activations.
     let work = batch_rows.max(256).saturating_mul(activations).saturating_mul(4 * real);
@@ -173,7 +174,9 @@ fn bytes(
     let examples = schema.rows.saturating_mul(row);
     // The table itself while it is encoded: a number or a code for each cell.
     let table = schema.rows.saturating_mul(schema.columns.len() as u64).saturating_mul(8);
-    weights.saturating_add(work).saturating_add(examples).saturating_add(table)
+    // Uploaded word vectors: the file and the numbers out of it.
+    let vectors = spec.inputs.tables.iter().map(|table| table.given.saturating_mul(table.dim)).sum::<u64>();
+    [work, examples, table, vectors.saturating_mul(4 + real)].into_iter().fold(weights, u64::saturating_add)
 }
 
 /// Numbers that the optimizer keeps for each parameter.

@@ -27,7 +27,7 @@ pub use plan::{
     TaskSampling,
 };
 
-pub use uploaded::{UploadedWeights, WeightsError, WeightsFault, parse_weights, start_with};
+pub use uploaded::{UploadedWeights, WeightsError, WeightsFault, parse_weights, start_with, start_with_vectors};
 
 /// The numbers that a run can compute with, and the version of the arithmetic that every run is computed in.
 pub use crate::num::{ARITHMETIC_VERSION, Real};

@@ -218,7 +218,7 @@ fn places_of<T>(batches: &[Vec<u32>], examples: &Examples<T>) -> Result<Vec<Vec<
 }
 
 /// The places whose label is there.
-fn labelled<T: Real>(column: &TargetColumn<T>, rows: usize) -> Vec<u32> {
+pub(super) fn labelled<T: Real>(column: &TargetColumn<T>, rows: usize) -> Vec<u32> {
     let has_label = |row: usize| match column {
         TargetColumn::Classes(classes) => classes[row] != MISSING_CLASS,
         TargetColumn::Values { width, values } | TargetColumn::Distribution { width, values } => {

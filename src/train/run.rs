@@ -5,6 +5,7 @@
 
 mod epoch;
 mod keep;
+mod tasks;
 
 use super::checkpoint::Checkpoint;
 use super::evaluate::ROWS;
@@ -21,6 +22,7 @@ use crate::nn::optimizer::{Lbfgs, Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::schedule::{PlateauState, Time};
 use crate::nn::{BatchLoss, Network, Noise, Penalties, TaskLoss, Workspace};
 use crate::num::Real;
+use tasks::TaskProbe;
 
 /// Step metrics are thinned so that a run has about so many.
 const STEP_POINTS: u64 = 20_000;
@@ -65,6 +67,7 @@ pub(super) struct Run<'a, T: 'static> {
     /// What the last step's batch added to each task, before the step.
     step_tasks: Vec<TaskLoss>,
     step_every: Option<u64>,
+    probe: Option<TaskProbe<T>>,
 }
 
 /// How the end of an epoch went.
@@ -141,6 +144,7 @@ impl<'a, T: Real> Run<'a, T> {
             step_tasks: Vec::new(),
             meter,
             step_every,
+            probe: TaskProbe::new(plan, &network, data),
             optimizer,
             network,
         };

@@ -2,10 +2,12 @@
 //!
 //! The bytes are foreign: nothing in them is run, and every length is checked.
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{SafeTensors, TensorView};
 
 use super::fit::Start;
 use super::plan::Plan;
+use crate::data::vectors::WordVectors;
+use crate::data::{Encoder, tensors};
 use crate::nn::{Layout, Network, Segment};
 use crate::num::{Real, reduce};
 
@@ -78,6 +80,25 @@ pub fn start_with<T: Real>(plan: &Plan, bytes: &[u8]) -> Result<Start<T>, Weight
     Ok(Start::Weights { parameters, buffers })
 }
 
+/// Begins a run with uploaded vectors in the rows of their words (each with the name of its embedding table); all else is drawn as in a fresh run.
+pub fn start_with_vectors<T: Real>(plan: &Plan, encoder: &Encoder, given: &[(String, WordVectors<T>)]) -> Start<T> {
+    let network = Network::new(plan.architecture.clone());
+    let mut parameters = network.initialise::<T>(plan.seed);
+    for (table, WordVectors { words, dim, values }) in given {
+        let vocabulary = encoder.tables().iter().find(|known| known.name() == table);
+        let segment = network.layout().segment(&format!("embedding.{table}.weight"));
+        let (Some(vocabulary), Some(segment)) = (vocabulary, segment) else { continue };
+        let rows = &mut parameters[segment.range()];
+        // Backwards, so that of words which are one in lower case the first counts, as in the vocabulary.
+        for (word, vector) in words.iter().zip(values.chunks_exact(*dim)).rev() {
+            if let Some(row) = vocabulary.find(word) {
+                rows[row as usize * dim..][..*dim].copy_from_slice(vector);
+            }
+        }
+    }
+    Start::Weights { parameters, buffers: None }
+}
+
 /// Reads uploaded safetensors into the order of a network's layout.
 ///
 /// # Errors
@@ -119,39 +140,18 @@ fn copy<T: Real>(view: &TensorView<'_>, segment: &Segment, into: &mut [T], fault
         return;
     }
     let into = &mut into[segment.range()];
-    let read: fn(&[u8]) -> f64 = match view.dtype() {
-        Dtype::F64 => f64::read_le,
-        Dtype::F32 => |bytes| f64::from(f32::read_le(bytes)),
-        Dtype::F16 => |bytes| half_to_f64(u16::from_le_bytes([bytes[0], bytes[1]])),
-        // The upper half of an f32.
-        Dtype::BF16 => |bytes| f64::from(f32::from_bits(u32::from(u16::from_le_bytes([bytes[0], bytes[1]])) << 16)),
-        other => {
-            faults.push(WeightsFault::Type { name, got: format!("{other:?}") });
-            return;
-        }
-    };
-    let width = view.dtype().bitsize() / 8;
-    into.iter_mut().zip(view.data().chunks_exact(width)).for_each(|(value, bytes)| *value = T::from_f64(read(bytes)));
-    if !reduce::all_finite(into) {
+    if !tensors::copy(view, into) {
+        faults.push(WeightsFault::Type { name, got: format!("{:?}", view.dtype()) });
+    } else if !reduce::all_finite(into) {
         faults.push(WeightsFault::NotFinite { name });
-    }
-}
-
-/// IEEE binary16: a sign, 5 bits of exponent, 10 of fraction.
-fn half_to_f64(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023) / 1024.0);
-    sign * match exponent {
-        0 => fraction * 2f64.powi(-14),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1.0 + fraction) * 2f64.powi(exponent - 15),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use safetensors::tensor::Dtype;
+
     use crate::nn::{Activation, Architecture, Head, HiddenLayer, Loss, Normalization, WeightInit};
 
     fn network() -> Network {

@@ -1,13 +1,17 @@
 //! Where a job begins: at its own last checkpoint, at another job's, at uploaded weights, or anew.
 
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
 use chrono::Utc;
 use serde_json::json;
 
 use super::failure::Failure;
 use super::recorder::Recorder;
 use super::run::Session;
+use crate::data::vectors::{self, WordVectors};
 use crate::id::JobId;
-use crate::spec::{ResolvedSpec, WarmStart};
+use crate::spec::{self, Reference, ReferenceKind, ResolvedSpec, VectorsShape, WarmStart};
 use crate::store::{Checkpoint, Level, NewEvent, StoreError};
 use crate::train::{self, Plan, Real, Start, checkpoint};
 
@@ -32,11 +36,45 @@ pub(super) fn start<T: Real>(
 
 /// Begins with weights that a client uploaded.
 fn from_upload<T: Real>(session: &Session<'_>, plan: &Plan, id: &str) -> Result<Start<T>, Failure> {
+    train::start_with(plan, &uploaded(session, id)?)
+        .map_err(|error| Failure::new("weights", "The weights do not fit the network", error.to_string(), json!({})))
+}
+
+/// The bytes of uploaded weights.
+fn uploaded(session: &Session<'_>, id: &str) -> Result<Vec<u8>, Failure> {
     let gone = || Failure::gone(&format!("the weights {id}"));
     let row = session.runtime.block_on(session.store.weights_get(id.parse().map_err(|_| gone())?))?;
-    let bytes = std::fs::read(session.store.weights_file(&row)).map_err(|_| gone())?;
-    train::start_with(plan, &bytes)
-        .map_err(|error| Failure::new("weights", "The weights do not fit the network", error.to_string(), json!({})))
+    std::fs::read(session.store.weights_file(&row)).map_err(|_| gone())
+}
+
+/// Reads the word vectors that a spec names, each with the name of its table.
+pub(super) fn word_vectors<T: Real>(
+    session: &Session<'_>,
+    spec: &ResolvedSpec,
+) -> Result<Vec<(String, WordVectors<T>)>, Failure> {
+    let read = |(table, id): (&str, &str)| {
+        let vectors = vectors::read(&uploaded(session, id)?).map_err(|detail| no_vectors(id, &detail))?;
+        Ok((table.to_owned(), vectors))
+    };
+    spec.vectors().into_iter().map(read).collect()
+}
+
+/// The sizes of the word vectors that a request names, for its proof.
+pub(super) fn vector_shapes(
+    session: &Session<'_>,
+    request: &serde_json::Value,
+) -> Result<BTreeMap<String, VectorsShape>, Failure> {
+    let named = spec::references(request).into_iter().filter(|reference| reference.kind == ReferenceKind::Vectors);
+    let shape = |Reference { value: id, .. }| {
+        let (words, dim) =
+            vectors::shape(&mut Cursor::new(uploaded(session, &id)?)).map_err(|detail| no_vectors(&id, &detail))?;
+        Ok((id, VectorsShape { words: words as u64, dim: dim as u64 }))
+    };
+    named.map(shape).collect()
+}
+
+fn no_vectors(id: &str, detail: &str) -> Failure {
+    Failure::new("weights", "The word vectors cannot be used", format!("{id} {detail}"), json!({}))
 }
 
 /// Goes on from the job's last checkpoint that is whole. A damaged one is dropped, and the one before is taken.

@@ -12,7 +12,7 @@ use super::start;
 use crate::data::{self, DataError, Encoder, Table};
 use crate::spec::{self, ResolvedSpec, Schema};
 use crate::store::{Dataset, Level, NewEvent};
-use crate::train::{self, Real, StopReason};
+use crate::train::{self, Real, Start, StopReason};
 
 /// Trains a job from its last checkpoint, or from the start.
 pub(super) fn train_job(session: &Session<'_>, recorder: &mut Recorder) -> Result<Ended, Failure> {
@@ -49,6 +49,7 @@ fn load(session: &Session<'_>) -> Result<Material, Failure> {
         schema.validation = Some(Box::new(schema_of(other)?));
     }
     let request = job.spec.clone().unwrap_or_default();
+    schema.vectors = start::vector_shapes(session, &request)?;
     let spec = spec::prove(&request, &schema, &spec::Limits::default()).map_err(|faults| {
         let detail = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>();
         Failure::new("invalid_job_spec", "The spec no longer holds", detail.join("; "), json!({}))
@@ -91,7 +92,13 @@ impl From<DataError> for Failure {
 fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Material) -> Result<Ended, Failure> {
     let Material { spec, table, validation } = material;
     let parts = data::split::split(table, &spec.split_plan(), spec.seed())?;
-    let encoder = Encoder::fit(table, &spec.encoder_plan(), &parts.train)?;
+    let vectors = start::word_vectors::<T>(session, spec)?;
+    let mut encoder_plan = spec.encoder_plan();
+    for (name, vectors) in &vectors {
+        let table = encoder_plan.tables.iter_mut().find(|table| table.name == *name);
+        table.into_iter().for_each(|table| table.words.clone_from(&vectors.words));
+    }
+    let encoder = Encoder::fit(table, &encoder_plan, &parts.train)?;
     let encode = |table: &Table, rows: &[u32]| encoder.encode::<T>(table, rows);
     let some = |rows: &[u32]| (!rows.is_empty()).then(|| encode(table, rows)).transpose();
     let data = train::Dataset {
@@ -107,6 +114,10 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         return Ok(Ended::Stopped { stop, set: None });
     }
     let start = start::start::<T>(session, recorder, spec, &plan)?;
+    let start = match start {
+        Start::Fresh if !vectors.is_empty() => train::start_with_vectors(&plan, &encoder, &vectors),
+        other => other,
+    };
     let subject = Subject { spec, plan: &plan, table, encoder: &encoder, train_rows: &parts.train, start: &start };
     checks::run(session, recorder, &subject)?;
     let rows = |part: &Option<data::Examples<T>>| part.as_ref().map_or(0, |examples| examples.rows);

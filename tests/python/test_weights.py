@@ -36,3 +36,27 @@ def test_numpy_repeats_the_predictions_from_the_downloaded_weights(server):
         probabilities = prediction["species"]["probabilities"]
         ours = [probabilities[label] for label in sorted(probabilities)]
         np.testing.assert_allclose(ours, p[row], rtol=1e-12, atol=1e-15)
+
+
+def test_word_vectors_saved_by_the_safetensors_package_start_an_embedding_table(server):
+    words = ["cat", "dog", "car"]
+    vectors = np.array([[0.5, -1.0, 2.0], [0.25, -0.5, 1.0], [-3.0, 0.75, 0.125]], dtype=np.float16)
+    file = safetensors.numpy.save({"vectors": vectors}, metadata={"vocabulary": "\n".join(words)})
+    uploaded = server.post_raw("/v1/weights", file)
+    rows = "word,alive\n" + "".join(f"{word},{'no' if word == 'car' else 'yes'}\n" for word in words * 10)
+    server.post_raw("/v1/datasets?name=things", rows.encode())
+    job = server.train(
+        {
+            "dataset": "things",
+            "target": "alive",
+            "inputs": {
+                "embeddings": {"words": {"vectors": uploaded["id"]}},
+                "columns": {"word": {"as": "categorical", "embedding": "words"}},
+            },
+            "hidden_layers": [],
+            "optimizer": {"type": "sgd", "learning_rate": 1e-30},
+            "epochs": 1,
+        }
+    )
+    weights = safetensors.numpy.load(server.raw("GET", f"/v1/jobs/{job['id']}/checkpoints/last/weights"))
+    np.testing.assert_array_equal(weights["embedding.words.weight"][2:], vectors.astype(np.float32))

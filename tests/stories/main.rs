@@ -22,3 +22,4 @@ mod soak;
 mod uploads;
 mod warm_start;
 mod watching;
+mod word_vectors;

@@ -76,10 +76,12 @@ impl<'a> WordCounter<'a> {
             words: vec![PAD_WORD.into(), UNKNOWN_WORD.into()],
             counts: vec![pads, unknown + self.missing],
         };
-        let mut known: std::collections::HashSet<&str> = [PAD_WORD, UNKNOWN_WORD].into();
-        for word in given.iter().filter(|word| known.insert(word)) {
-            stored.words.push(word.clone());
-            stored.counts.push(self.counts.remove(word).unwrap_or(0));
+        let mut known: std::collections::HashSet<String> = [PAD_WORD, UNKNOWN_WORD].map(str::to_owned).into();
+        for word in given.iter().map(|word| if *lowercase { word.to_lowercase() } else { word.clone() }) {
+            if known.insert(word.clone()) {
+                stored.counts.push(self.counts.remove(&word).unwrap_or(0));
+                stored.words.push(word);
+            }
         }
         let mut learned: Vec<(String, u64)> = self.counts.into_iter().collect();
         learned.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

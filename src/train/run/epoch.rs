@@ -2,6 +2,7 @@
 
 use super::{EpochEnd, Run, stop_of};
 use crate::data::Examples;
+use crate::nn::Noise;
 use crate::nn::schedule::Time;
 use crate::num::{Real, reduce};
 use crate::train::evaluate::add_losses;
@@ -56,6 +57,10 @@ impl<T: Real> Run<'_, T> {
         metrics.push(("objective".into(), self.meter.objective(&self.sums.tasks) + penalty));
         if self.plan.clipping.is_some() {
             metrics.push(("clipped_share".into(), self.sums.clipped / steps));
+        }
+        if let Some(probe) = &mut self.probe {
+            let noise = Noise { seed: self.plan.seed, epoch, step: self.at.step };
+            probe.append(&self.network, &self.parameters, &self.buffers, noise, &mut metrics);
         }
         // Decide on copies: an interruption below must leave the state before the end of the epoch.
         let value_of =

@@ -243,6 +243,33 @@ fn sampled_tasks_leave_the_other_head_alone() {
 }
 
 #[test]
+fn several_tasks_tell_how_they_pull_at_what_they_share() {
+    let mut plan = plan_with_words();
+    plan.optimizer.learning_rate = 0.0;
+    plan.epochs = 1;
+    let data = dataset::<f64>(&plan);
+    let pulls = |plan: &Plan| {
+        let (outcome, diary) = run(plan, &data);
+        let at_the_end = |name: &str| diary.curve(name).last().copied();
+        let names = ["gradient_norm/kind", "gradient_norm/size", "gradient_cosine/kind/size"];
+        (names.map(at_the_end), decoded(&outcome.set.last).parameters::<f64>())
+    };
+    let ([kind, size, cosine], weights) = pulls(&plan);
+    assert!(kind.unwrap() > 0.0 && size.unwrap() > 0.0 && cosine.unwrap().abs() <= 1.0);
+    // At rate 0 the weights stay, so a task of twice the weight pulls exactly twice as hard, in the same direction.
+    plan.architecture.heads[1].weight = 2.0;
+    let ([again, doubled, same], _) = pulls(&plan);
+    assert_eq!((again, doubled, same), (kind, size.map(|size| 2.0 * size), cosine));
+    plan.architecture.heads[1].weight = 1.0;
+    plan.optimizer.learning_rate = 0.1;
+    let (_, watched) = pulls(&plan);
+    plan.record.layer_statistics = Switch::Off;
+    let (silent, unwatched) = pulls(&plan);
+    assert_eq!(silent, [None; 3]);
+    assert!(watched == unwatched && watched != weights, "looking must not change a bit");
+}
+
+#[test]
 fn the_plateau_cuts_the_rate_and_says_so() {
     let mut plan = plan();
     plan.optimizer.learning_rate = 0.0001;

@@ -1,0 +1,113 @@
+//! Word vectors that a client brings along: they start the table, and words that no training row has are understood.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Value, json};
+
+use crate::kit::Server;
+
+/// Words with their vectors: the first number tells a kind word from an unkind one.
+const VECTORS: [(&str, [f32; 2]); 8] = [
+    ("good", [1.0, 0.1]),
+    ("great", [0.9, -0.2]),
+    ("fine", [0.8, 0.3]),
+    ("superb", [1.1, 0.2]),
+    ("bad", [-1.0, 0.1]),
+    ("awful", [-0.9, -0.3]),
+    ("poor", [-0.8, 0.2]),
+    ("dismal", [-1.1, 0.0]),
+];
+
+fn vectors(vocabulary: Option<String>) -> Vec<u8> {
+    let data: Vec<u8> = VECTORS.iter().flat_map(|(_, vector)| vector).flat_map(|x| x.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, vec![VECTORS.len(), 2], &data).unwrap();
+    let metadata = vocabulary.map(|words| HashMap::from([("vocabulary".to_owned(), words)]));
+    safetensors::serialize([("vectors", view)], metadata).unwrap()
+}
+
+fn words() -> String {
+    VECTORS.map(|(word, _)| word).join("\n")
+}
+
+/// Reviews that have all the words but `superb` and `dismal`.
+fn reviews(server: &Server) {
+    let mut csv = String::from("review,mood\n");
+    for _ in 0..20 {
+        for (word, mood) in
+            [("good", "up"), ("great", "up"), ("fine", "up"), ("bad", "down"), ("awful", "down"), ("poor", "down")]
+        {
+            csv.push_str(&format!("it was {word} I thought,{mood}\n"));
+        }
+    }
+    server.upload("reviews", csv);
+}
+
+fn spec(table: &Value) -> Value {
+    json!({
+        "dataset": "reviews", "target": "mood", "hidden_layers": [], "epochs": 40,
+        "inputs": {"embeddings": {"words": table}, "columns": {"review": {"as": "text", "embedding": "words"}}},
+        "optimizer": {"type": "adagrad", "learning_rate": 0.1}
+    })
+}
+
+fn mood(server: &Server, job: &Value, review: &str) -> (String, f64) {
+    let path = format!("/v1/jobs/{}/predictions", job["id"].as_str().unwrap());
+    let answer = server.post(&path, &json!({"rows": [{"review": review}]})).ok();
+    let mood = &answer["predictions"][0]["mood"];
+    (mood["label"].as_str().unwrap().to_owned(), mood["probabilities"]["up"].as_f64().unwrap())
+}
+
+#[test]
+fn uploaded_vectors_start_their_words_and_lend_meaning_to_words_that_no_training_row_has() {
+    let server = Server::start();
+    reviews(&server);
+    let uploaded = server.send("POST", "/v1/weights?name=tiny", &[], Some(&vectors(Some(words())))).ok();
+
+    // At a rate that moves nothing the table is what was uploaded, behind <pad> and <unk>.
+    let mut still = spec(&json!({"vectors": uploaded["id"]}));
+    still["optimizer"]["learning_rate"] = json!(1e-30);
+    let weights = server.weights(server.train(&still)["id"].as_str().unwrap(), "last");
+    let file = SafeTensors::deserialize(&weights).unwrap();
+    let table = file.tensor("embedding.words.weight").unwrap();
+    assert_eq!(table.shape(), [2 + VECTORS.len() + 4, 2], "the words it, was, i, thought are learned");
+    let given: Vec<u8> = VECTORS.iter().flat_map(|(_, vector)| vector).flat_map(|x| x.to_le_bytes()).collect();
+    assert_eq!(table.data()[2 * 8..][..given.len()], given);
+
+    let with = server.train(&spec(&json!({"vectors": uploaded["id"]})));
+    assert_eq!(mood(&server, &with, "Superb").0, "up");
+    assert_eq!(mood(&server, &with, "dismal").0, "down");
+    let without = server.train(&spec(&json!({"dim": 2})));
+    let (superb, dismal) = (mood(&server, &without, "superb").1, mood(&server, &without, "dismal").1);
+    assert_eq!(superb, dismal, "without vectors both are <unk>");
+
+    // A fork keeps the vocabulary, and the model keeps it after the file has been deleted.
+    let more = json!({"warm_start": {"job": with["id"], "state": "weights"}, "epochs": 1});
+    let path = format!("/v1/jobs/{}/fork", with["id"].as_str().unwrap());
+    let fork = server.finished(server.post(&path, &more).ok()["id"].as_str().unwrap());
+    assert_eq!(fork["status"], "succeeded", "{fork:#}");
+    server.delete(&format!("/v1/weights/{}", uploaded["id"].as_str().unwrap())).ok();
+    assert_eq!(mood(&server, &fork, "superb").0, "up");
+}
+
+#[test]
+fn vectors_that_do_not_fit_are_refused_at_their_place_before_anything_runs() {
+    let server = Server::start();
+    reviews(&server);
+    let uploaded = server.send("POST", "/v1/weights", &[], Some(&vectors(Some(words())))).ok();
+    let nameless = server.send("POST", "/v1/weights", &[], Some(&vectors(None))).ok();
+    let short = server.send("POST", "/v1/weights", &[], Some(&vectors(Some("good\nbad".into())))).ok();
+    let cases = [
+        (json!({"vectors": uploaded["id"], "dim": 50}), "/inputs/embeddings/words/dim", "have 2 dimensions, not 50"),
+        (json!({"vectors": nameless["id"]}), "/inputs/embeddings/words/vectors", "metadata entry \"vocabulary\""),
+        (json!({"vectors": short["id"]}), "/inputs/embeddings/words/vectors", "8 rows in vectors and 2 words"),
+        (json!({"vectors": "wts_nope"}), "/inputs/embeddings/words/vectors", "wts_"),
+    ];
+    for (table, pointer, said) in cases {
+        let problem = server.post("/v1/jobs", &spec(&table)).problem(422, "invalid_job_spec");
+        let fault = &problem["errors"][0];
+        assert_eq!(fault["pointer"], pointer, "{problem:#}");
+        assert!(fault["detail"].as_str().unwrap().contains(said), "{problem:#}");
+    }
+    assert_eq!(server.get("/v1/jobs").ok()["data"], json!([]));
+}
