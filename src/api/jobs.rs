@@ -3,6 +3,7 @@
 mod change;
 mod checkpoints;
 mod create;
+mod embeddings;
 pub(super) mod events;
 mod feed;
 pub(super) mod metrics;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(checkpoints::get_all))
         .routes(routes!(checkpoints::get_one, checkpoints::delete))
         .routes(routes!(checkpoints::weights))
+        .routes(routes!(embeddings::get))
 }
 
 /// The id in an address; what is none names no job.

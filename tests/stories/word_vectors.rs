@@ -81,6 +81,21 @@ fn uploaded_vectors_start_their_words_and_lend_meaning_to_words_that_no_training
     let (superb, dismal) = (mood(&server, &without, "superb").1, mood(&server, &without, "dismal").1);
     assert_eq!(superb, dismal, "without vectors both are <unk>");
 
+    // What was learned comes back with its words and their counts.
+    let path = format!("/v1/jobs/{}/embeddings/words", with["id"].as_str().unwrap());
+    let page = server.get(&format!("{path}?limit=10")).ok();
+    assert_eq!(page["data"][1]["word"], "<unk>");
+    let count = |row: usize| page["data"][row]["count"].as_u64().unwrap();
+    assert_eq!((&page["data"][5]["word"], count(5)), (&json!("superb"), 0));
+    assert_eq!((2..10).map(count).sum::<u64>(), 96, "four fifths of the rows, a word each");
+    assert_eq!(page["next_cursor"], "10");
+    let csv = server.get(&format!("{path}?format=csv")).text();
+    assert_eq!((csv.lines().next(), csv.lines().count()), (Some("word,count,v0,v1"), 1 + 2 + VECTORS.len() + 4));
+    let numbers: Vec<f64> = csv.lines().nth(3).unwrap().split(',').skip(2).map(|x| x.parse().unwrap()).collect();
+    assert_eq!(json!(numbers), page["data"][2]["vector"]);
+    let problem = server.get(&path.replace("words", "wrods")).problem(404, "not_found");
+    assert!(problem["detail"].as_str().unwrap().ends_with("it has words"), "{problem:#}");
+
     // A fork keeps the vocabulary, and the model keeps it after the file has been deleted.
     let more = json!({"warm_start": {"job": with["id"], "state": "weights"}, "epochs": 1});
     let path = format!("/v1/jobs/{}/fork", with["id"].as_str().unwrap());
