@@ -61,25 +61,28 @@ impl Demonstration {
                 None => groups.push((group, vec![value])),
             }
         }
-        let expect = |name: &str| self.file.pointer(&format!("/expect/{name}")).cloned().unwrap_or(Value::Null);
-        let judged = |name: &Value| {
-            let values = &groups.iter().find(|(group, _)| Some(*group) == name.as_str())?.1;
-            Some(match expect("compare").as_str() {
-                Some("best") => values.iter().copied().fold(f64::INFINITY, f64::min),
-                _ => values.iter().sum::<f64>() / values.len() as f64,
-            })
-        };
-        let (better, worse) = (judged(&expect("better")), judged(&expect("worse")));
-        let factor = expect("factor").as_f64().unwrap_or(1.0);
-        let (Some(better), Some(worse)) = (better, worse) else { return Err("a group is missing".into()) };
-        let holds = better <= factor * worse;
-        let _ = writeln!(
-            table,
-            "  {}: {} {better:.4} against {} {worse:.4}; expected at most {factor} times\n",
-            if holds { "holds" } else { "DOES NOT HOLD" },
-            text("/expect/better"),
-            text("/expect/worse"),
-        );
+        let mut holds = true;
+        for expected in self.file["expect"].as_array().into_iter().flatten() {
+            let judged = |name: &Value| {
+                let values = &groups.iter().find(|(group, _)| Some(*group) == name.as_str())?.1;
+                Some(match expected["compare"].as_str() {
+                    Some("best") => values.iter().copied().fold(f64::INFINITY, f64::min),
+                    _ => values.iter().sum::<f64>() / values.len() as f64,
+                })
+            };
+            let (better, worse) = (&expected["better"], &expected["worse"]);
+            let factor = expected["factor"].as_f64().unwrap_or(1.0);
+            let (Some(low), Some(high)) = (judged(better), judged(worse)) else {
+                return Err("a group is missing".into());
+            };
+            holds &= low <= factor * high;
+            let verdict = if low <= factor * high { "holds" } else { "DOES NOT HOLD" };
+            let _ = writeln!(
+                table,
+                "  {verdict}: {better} {low:.4} against {worse} {high:.4}; expected at most {factor} times"
+            );
+        }
+        table.push('\n');
         Ok(Outcome { table, holds })
     }
 

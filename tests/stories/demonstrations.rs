@@ -35,7 +35,7 @@ fn a_second_task_helps_where_labels_are_scarce() {
 }
 
 #[test]
-fn weight_decay_keeps_an_oversized_network_from_memorising() {
+fn weight_decay_and_dropout_keep_an_oversized_network_from_memorising() {
     gains("regularise");
 }
 

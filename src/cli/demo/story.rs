@@ -78,9 +78,9 @@ fn play(screen: &Screen, client: &Client, act: &Act) -> anyhow::Result<()> {
     let id = job["id"].as_str().context("the new job has no id")?.to_owned();
     let job = follow(screen, client, &id)?;
     screen.say(&format!(
-        "  trained     {} epochs in {} s, {} parameters ({}), job {id}",
+        "  trained     {} epochs in {} ms, {} parameters ({}), job {id}",
         job["progress"]["epoch"],
-        number(&job["train_seconds"], 2),
+        number(&json!(job["train_seconds"].as_f64().map(|seconds| 1000.0 * seconds)), 0),
         job["parameters"],
         job["stop_reason"].as_str().unwrap_or("done").replace('_', " "),
     ));
