@@ -36,6 +36,9 @@ pub enum Start<T> {
         last: Box<Checkpoint>,
         /// The best weights up to there, where they are not those of `last`.
         best: Option<Box<Checkpoint>>,
+        /// Whether the observer has the best weights already: those of an earlier attempt it has, those of another run it has not, and gets them with the first
+        /// checkpoint.
+        best_is_kept: bool,
     },
 }
 

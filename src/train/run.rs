@@ -175,7 +175,7 @@ impl<'a, T: Real> Run<'a, T> {
                 fitting(&parameters, &self.buffers)?;
                 self.parameters = parameters;
             }
-            Start::Resume { last, best } => {
+            Start::Resume { last, best, best_is_kept } => {
                 self.parameters = last.parameters();
                 self.buffers = last.buffers();
                 fitting(&self.parameters, &self.buffers)?;
@@ -189,6 +189,7 @@ impl<'a, T: Real> Run<'a, T> {
                     let weights = (from.parameters(), from.buffers());
                     fitting(&weights.0, &weights.1)?;
                     self.best_weights = Some(Box::new(weights));
+                    self.best_is_new = !best_is_kept;
                 }
             }
         }

@@ -93,7 +93,7 @@ fn resume<T: Real>(session: &Session<'_>, recorder: &mut Recorder) -> Result<Opt
         let message = format!("goes on from the checkpoint of step {}", row.step);
         let data = json!({"code": "resumed", "step": row.step, "epoch": row.epoch, "attempt": session.job.attempt});
         recorder.event(NewEvent { level: Level::Info, kind: "log", message, data, at: Utc::now() });
-        return Ok(Some(Start::Resume { last: Box::new(last), best }));
+        return Ok(Some(Start::Resume { last: Box::new(last), best, best_is_kept: true }));
     }
     Ok(None)
 }
@@ -139,5 +139,5 @@ fn from_job<T: Real>(session: &Session<'_>, job: &str, key: &str, full: bool) ->
         Ok((best, decoded)) if best.step < row.step => Some(Box::new(decoded)),
         _ => None,
     };
-    Ok(Start::Resume { last: Box::new(checkpoint), best })
+    Ok(Start::Resume { last: Box::new(checkpoint), best, best_is_kept: false })
 }

@@ -11,6 +11,7 @@ mod contract;
 mod demo;
 mod demonstration;
 mod demonstrations;
+mod drawn_specs;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;

@@ -32,6 +32,7 @@ fn with_interruptions<T: Real>(plan: &Plan, data: &Dataset<T>, stops: &[u64]) ->
         start = Start::Resume {
             last: Box::new(decoded(&outcome.set.last)),
             best: best.as_ref().map(|saved| Box::new(checkpoint::decode(&saved.bytes).unwrap())),
+            best_is_kept: true,
         };
     }
     unreachable!("the last leg has no stop")
@@ -161,8 +162,12 @@ fn writing_checkpoints_changes_nothing() {
         let last = decoded(&set.last);
         let best =
             best.filter(|saved| saved.step <= last.step).map(|saved| checkpoint::decode(&saved.bytes).unwrap()).next();
-        let again =
-            fit(&plan, &data, Start::Resume { last: Box::new(last), best: best.map(Box::new) }, &mut Unobserved);
+        let again = fit(
+            &plan,
+            &data,
+            Start::Resume { last: Box::new(last), best: best.map(Box::new), best_is_kept: true },
+            &mut Unobserved,
+        );
         assert_eq!(again.unwrap().set.last, quiet.set.last);
     }
 }
@@ -179,6 +184,7 @@ fn training_on_equals_one_long_run() {
     let start = Start::Resume {
         last: Box::new(decoded(&short.set.last)),
         best: short.set.best.as_ref().map(|_| Box::new(decoded(&short.set.best))),
+        best_is_kept: false,
     };
     let on = fit(&plan, &data, start, &mut Unobserved).unwrap();
     assert_eq!(on.set.last, long.set.last);
@@ -208,7 +214,9 @@ fn a_state_of_another_run_is_refused_in_words() {
     let (outcome, _) = run(&plan, &data);
     let last = || Box::new(decoded(&outcome.set.last));
     let refusal = |plan: &Plan, data: &Dataset<f32>| {
-        fit(plan, data, Start::Resume { last: last(), best: None }, &mut Unobserved).unwrap_err().to_string()
+        fit(plan, data, Start::Resume { last: last(), best: None, best_is_kept: true }, &mut Unobserved)
+            .unwrap_err()
+            .to_string()
     };
     plan.optimizer.method = Method::Adam(Adam::default());
     assert!(refusal(&plan, &data).contains("another optimizer"));
@@ -216,6 +224,7 @@ fn a_state_of_another_run_is_refused_in_words() {
     assert!(refusal(&plan, &data).contains("the network has"));
     let data = dataset::<f64>(&plan);
     plan.architecture.hidden = vec![layer(6)];
-    let failure = fit(&plan, &data, Start::Resume { last: last(), best: None }, &mut Unobserved).unwrap_err();
+    let failure =
+        fit(&plan, &data, Start::Resume { last: last(), best: None, best_is_kept: true }, &mut Unobserved).unwrap_err();
     assert!(failure.to_string().contains("another precision"), "{failure}");
 }
