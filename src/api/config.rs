@@ -7,7 +7,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::store::StoreError;
+use crate::store::{Retention, StoreError};
+use crate::worker;
 
 /// Everything `serve` needs to know.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Bounds on what clients send.
     pub limits: Limits,
+    /// Which finished jobs are kept.
+    pub retention: Retention,
     /// How long running jobs and open answers get to end when the server is told to stop.
     pub drain: Duration,
     /// The dashboard's page and assets, public without a key.
@@ -43,6 +46,7 @@ impl Config {
             allowed_hosts: Vec::new(),
             cors_origins: Vec::new(),
             limits: Limits::default(),
+            retention: Retention::default(),
             drain: Duration::from_secs(20),
             page: axum::Router::new(),
         }
@@ -73,11 +77,23 @@ pub struct Limits {
     pub waits: usize,
     /// Jobs that may wait in the queue.
     pub queue: u64,
+    /// Bytes of memory that running jobs may need together, by their estimates.
+    pub memory_bytes: u64,
+    /// Bytes of the data directory's file system that stay free: with less, nothing new is taken in and jobs pause.
+    pub keep_free_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { upload_bytes: 10 << 30, json_bytes: 32 << 20, streams: 1024, waits: 1024, queue: 100_000 }
+        Limits {
+            upload_bytes: 10 << 30,
+            json_bytes: 32 << 20,
+            streams: 1024,
+            waits: 1024,
+            queue: 100_000,
+            memory_bytes: worker::memory_budget(),
+            keep_free_bytes: 256 << 20,
+        }
     }
 }
 

@@ -20,13 +20,17 @@ impl From<StoreError> for Problem {
                 Problem::faults(Kind::Malformed, vec![Fault::parameter("after", "is not a cursor that this list gave")])
             }
             StoreError::QueueFull { .. } => Problem::new(Kind::TooMany, error.to_string()).retry_after(5),
-            StoreError::Full => Problem::new(Kind::DiskFull, "the data directory has no room for more"),
+            StoreError::Full => Problem::new(
+                Kind::DiskFull,
+                "the data directory is nearly full: nothing new is taken in until there is room; reading, predicting and deleting go on",
+            ),
             StoreError::Busy => Problem::new(Kind::Busy, "the store is busy").retry_after(1),
             StoreError::Closed => Problem::new(Kind::Busy, "the server is stopping").retry_after(5),
             StoreError::Damaged { .. }
             | StoreError::Stale { .. }
             | StoreError::Locked { .. }
             | StoreError::NewerSchema { .. }
+            | StoreError::Refused(_)
             | StoreError::Io(_)
             | StoreError::Database(_) => Problem::internal(error),
         }

@@ -58,12 +58,18 @@ pub async fn serve(
     // The address first: a server that cannot listen must not take the jobs of the one that does.
     let listener = listener::bind(config.listen).await?;
     let store = Store::open(&config.data_dir).await?;
-    let workers = worker::Pool::start(store.clone(), worker::Config { workers: config.workers });
+    store.keep_free(config.limits.keep_free_bytes);
+    let workers = worker::Pool::start(
+        store.clone(),
+        worker::Config { workers: config.workers, memory_bytes: config.limits.memory_bytes },
+    );
+    let tidying = tokio::spawn(worker::tidy_up(store.clone(), config.retention));
     let app = App::new(&config, store.clone(), workers.clone(), draining.clone());
     let router = router::build(&app, &config)?;
     let address = listener.local_addr().map_err(|source| StartError::Bind { address: config.listen, source })?;
     ready(address);
     listener::run(listener, router, stop, draining, &workers, config.drain).await;
+    tidying.abort();
     store.close().await;
     Ok(())
 }

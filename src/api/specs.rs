@@ -26,7 +26,8 @@ pub(super) struct Proved {
 
 /// Proves `request`; a sample is installed only when the result is to be `kept`.
 pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Proved, Problem> {
-    let limits = Limits::default();
+    // What the server can never hold is refused now; what it can hold later waits in the queue.
+    let limits = Limits { memory_bytes: app.limits().memory_bytes, ..Limits::default() };
     if !request.is_object() {
         return Err(spec_faults(vec![fault(
             "",

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod backup;
 pub mod demo;
 pub mod health;
 mod logging;
@@ -26,6 +27,12 @@ enum Command {
     Serve(serve::Args),
     /// Train a model on each bundled sample, show what came of it, and keep serving.
     Demo(demo::Args),
+    /// Copy a data directory while its server runs.
+    Backup(backup::BackupArgs),
+    /// Make a data directory of a backup.
+    Restore(backup::RestoreArgs),
+    /// Prove that a backup or a data directory is whole, by every checksum.
+    Verify(backup::VerifyArgs),
     /// Ask a running server whether it is ready; the container's health check.
     Health(health::Args),
 }
@@ -37,6 +44,9 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Verify(args) => backup::verify(&args),
         Command::Health(args) => health::run(&args),
     }
 }

@@ -12,6 +12,7 @@ use clap::Parser;
 
 use super::logging::{self, LogFormat};
 use crate::api::{ApiKey, Config, Limits};
+use crate::store::Retention;
 
 /// The flags of `trainyard serve`; each is also an environment variable.
 #[derive(Debug, Parser)]
@@ -47,6 +48,22 @@ pub struct Args {
     /// Largest JSON body accepted, in bytes
     #[arg(long, env = "TRAINYARD_MAX_JSON_BYTES", default_value_t = Limits::default().json_bytes, value_name = "BYTES")]
     max_json_bytes: usize,
+
+    /// Memory that running jobs may need together, in bytes [default: three quarters of the machine's or its container's]
+    #[arg(long, env = "TRAINYARD_MEMORY_BYTES", value_name = "BYTES")]
+    memory_bytes: Option<u64>,
+
+    /// Room on the disk that is kept free, in bytes: with less, writes are refused and jobs pause
+    #[arg(long, env = "TRAINYARD_KEEP_FREE_BYTES", default_value_t = Limits::default().keep_free_bytes, value_name = "BYTES")]
+    keep_free_bytes: u64,
+
+    /// Keep only the newest so many finished jobs; the others are deleted [default: keep all]
+    #[arg(long, env = "TRAINYARD_KEEP_JOBS", value_name = "N")]
+    keep_jobs: Option<u64>,
+
+    /// Delete jobs so many days after they finished [default: keep all]
+    #[arg(long, env = "TRAINYARD_KEEP_DAYS", value_name = "DAYS")]
+    keep_days: Option<u64>,
 
     /// Seconds a running job gets to write its checkpoint when the server is told to stop
     #[arg(long, env = "TRAINYARD_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS")]
@@ -100,8 +117,11 @@ impl Args {
             limits: Limits {
                 upload_bytes: self.max_upload_bytes,
                 json_bytes: self.max_json_bytes,
+                memory_bytes: self.memory_bytes.unwrap_or(Limits::default().memory_bytes),
+                keep_free_bytes: self.keep_free_bytes,
                 ..Limits::default()
             },
+            retention: Retention { jobs: self.keep_jobs, days: self.keep_days },
             drain: Duration::from_secs(self.drain_seconds),
             page: crate::ui::router(),
         })

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::failpoint::failpoint;
 use super::queue::Held;
 use super::writer::Tx;
 use super::{Action, Store, StoreError, Time, file, job, time};
@@ -210,6 +211,7 @@ pub(super) async fn put(tx: &mut Tx, job: &Held, set: CheckpointSet) -> Result<(
         };
         mark(tx, job, "best", seq).await?;
     }
+    failpoint("checkpoint.marked");
     // Pages of dropped checkpoints are used again by the next ones: no vacuum while the job runs.
     sqlx::query(
         "DELETE FROM checkpoint WHERE job = ?1 AND best = 0 AND last = 0
@@ -276,6 +278,7 @@ async fn insert(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, Stor
     .bind(tx.now)
     .fetch_one(&mut tx.connection)
     .await?;
+    failpoint("checkpoint.row");
     for (number, content) in (0_i64..).zip(new.bytes.chunks(CHUNK)) {
         sqlx::query("INSERT INTO checkpoint_chunk (checkpoint, number, content) VALUES (?, ?, ?)")
             .bind(seq)
@@ -283,6 +286,7 @@ async fn insert(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, Stor
             .bind(content)
             .execute(&mut tx.connection)
             .await?;
+        failpoint("checkpoint.chunk");
     }
     Ok(seq)
 }

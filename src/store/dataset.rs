@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::failpoint::failpoint;
 use super::writer::Tx;
 use super::{IdempotencyKey, Staged, Store, StoreError, Time, cursor, file, idempotency, time};
 use crate::id::{DatasetId, JobId, Name};
@@ -333,6 +334,7 @@ async fn delete(tx: &mut Tx, key: String, force: bool) -> Result<(), StoreError>
         }
     }
     sqlx::query("DELETE FROM dataset WHERE id = ?").bind(dataset.id.to_string()).execute(&mut tx.connection).await?;
+    failpoint("dataset.deleted");
     file::release(tx, &dataset.sha256).await?;
     file::release(tx, &dataset.table_sha256).await?;
     Ok(())

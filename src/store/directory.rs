@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::StoreError;
 
@@ -21,6 +22,9 @@ pub(crate) struct Directory {
     root: PathBuf,
     /// Locked for as long as this lives.
     _lock: File,
+    /// Bytes of the file system that are to stay free.
+    kept_free: AtomicU64,
+    nearly_full: AtomicBool,
 }
 
 impl Directory {
@@ -37,7 +41,7 @@ impl Directory {
             }
         }
         sync(&root)?;
-        Ok(Self { root, _lock: lock })
+        Ok(Self { root, _lock: lock, kept_free: AtomicU64::new(0), nearly_full: AtomicBool::new(false) })
     }
 
     pub fn database(&self) -> PathBuf {
@@ -98,6 +102,36 @@ impl Directory {
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.root)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Room comes back only when so much more is free than must be: jobs are not paused and resumed from one write to the next.
+const SLACK: u64 = 16 << 20;
+
+impl Directory {
+    pub fn keep_free(&self, bytes: u64) {
+        self.kept_free.store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn kept_free(&self) -> u64 {
+        self.kept_free.load(Ordering::Relaxed)
+    }
+
+    /// Says whether less is free than is to be kept.
+    pub fn is_nearly_full(&self) -> io::Result<bool> {
+        let kept = self.kept_free();
+        if kept == 0 {
+            return Ok(false);
+        }
+        let slack = if self.nearly_full.load(Ordering::Relaxed) { SLACK.min(kept / 4) } else { 0 };
+        let full = self.free_bytes()? < kept.saturating_add(slack);
+        self.nearly_full.store(full, Ordering::Relaxed);
+        Ok(full)
+    }
+
+    /// Refuses what would take room that is to stay free.
+    pub fn require_room(&self) -> Result<(), StoreError> {
+        if self.is_nearly_full()? { Err(StoreError::Full) } else { Ok(()) }
     }
 }
 

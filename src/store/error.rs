@@ -92,6 +92,9 @@ pub enum StoreError {
         /// The last one this binary knows.
         known: i64,
     },
+    /// A backup or a restore that cannot be done, and why: for the operator.
+    #[error("{0}")]
+    Refused(String),
     /// A file in the data directory could not be read or written.
     #[error("a file of the data directory: {0}")]
     Io(std::io::Error),

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::directory::{self, Directory};
+use super::failpoint::failpoint;
 use super::writer::Tx;
 use super::{Store, StoreError};
 
@@ -65,7 +66,9 @@ impl Upload {
         let sink = self.sink.take().ok_or(StoreError::Closed)?;
         let (bytes, directory) = (self.bytes, self.directory);
         blocking(move || {
+            failpoint("upload.before_sync");
             sink.file.as_file().sync_all()?;
+            failpoint("upload.synced");
             Ok(Staged { file: sink.file, sha256: hex(&sink.digest.finalize()), bytes, _directory: directory })
         })
         .await
@@ -74,8 +77,11 @@ impl Upload {
     async fn flush(&mut self) -> Result<(), StoreError> {
         let mut sink = self.sink.take().ok_or(StoreError::Closed)?;
         let mut buffer = std::mem::take(&mut self.buffer);
+        let directory = Arc::clone(&self.directory);
         let (sink, buffer) = blocking(move || {
+            directory.require_room()?;
             sink.write(&buffer)?;
+            failpoint("upload.written");
             buffer.clear();
             Ok((sink, buffer))
         })
@@ -128,7 +134,14 @@ impl Store {
     pub async fn upload_begin(&self) -> Result<Upload, StoreError> {
         let directory = Arc::clone(&self.shared.directory);
         let incoming = directory.incoming();
-        let file = blocking(move || Ok(NamedTempFile::new_in(incoming)?)).await?;
+        let room = Arc::clone(&directory);
+        let begin = move || {
+            room.require_room()?;
+            let file = NamedTempFile::new_in(incoming)?;
+            failpoint("upload.begun");
+            Ok(file)
+        };
+        let file = blocking(begin).await?;
         let sink = Some(Sink { file, digest: Sha256::new() });
         Ok(Upload { sink, buffer: Vec::new(), bytes: 0, directory })
     }
@@ -139,6 +152,7 @@ impl Store {
     /// What `write` or the file system says.
     pub fn file_stage<E: From<StoreError>>(&self, write: impl FnOnce(&mut File) -> Result<(), E>) -> Result<Staged, E> {
         let directory = Arc::clone(&self.shared.directory);
+        directory.require_room()?;
         let mut file = NamedTempFile::new_in(directory.incoming()).map_err(StoreError::from)?;
         write(file.as_file_mut())?;
         file.as_file().sync_all().map_err(StoreError::from)?;
@@ -157,10 +171,13 @@ pub(super) async fn keep(tx: &mut Tx, staged: Staged) -> Result<(), StoreError> 
         if path.is_file() {
             return Ok(()); // The same content is there, whole: nothing else ever gets such a name.
         }
+        failpoint("file.before_rename");
         file.persist(&path).map_err(|error| error.error)?;
+        failpoint("file.renamed");
         if let Some(parent) = path.parent() {
             directory::sync(parent)?;
         }
+        failpoint("file.folder_synced");
         Ok(())
     })
     .await?;
@@ -170,6 +187,7 @@ pub(super) async fn keep(tx: &mut Tx, staged: Staged) -> Result<(), StoreError> 
         .bind(tx.now)
         .execute(&mut tx.connection)
         .await?;
+    failpoint("file.row_written");
     Ok(())
 }
 

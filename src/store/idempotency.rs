@@ -1,6 +1,7 @@
 //! Idempotency keys: the first answer to a key, for as long as the key is kept.
 use sqlx::Row;
 
+use super::failpoint::failpoint;
 use super::writer::Tx;
 use super::{Store, StoreError};
 
@@ -69,6 +70,7 @@ impl Store {
                     .bind(key.key)
                     .execute(&mut tx.connection)
                     .await?;
+                failpoint("idempotency.answered");
                 Ok(())
             })
         })
@@ -130,6 +132,7 @@ async fn begin(tx: &mut Tx, key: IdempotencyKey, fingerprint: String) -> Result<
             .bind(tx.now)
             .execute(&mut tx.connection)
             .await?;
+        failpoint("idempotency.begun");
         return Ok(IdempotencyBegin::Fresh);
     };
     if row.try_get::<&str, _>("fingerprint")? != fingerprint {
@@ -156,5 +159,6 @@ pub(super) async fn made(tx: &mut Tx, key: &IdempotencyKey, resource: &str) -> R
         .bind(&key.key)
         .execute(&mut tx.connection)
         .await?;
+    failpoint("idempotency.made");
     Ok(())
 }

@@ -6,11 +6,11 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::writer::Tx;
-use super::{Store, StoreError, job};
+use super::{Store, StoreError, job, metric_thin};
 use crate::id::JobId;
 
 /// Points of a merged chunk.
-const CHUNK: u64 = 4096;
+pub(super) const CHUNK: u64 = 4096;
 /// Points of a chunk that still grows: an append writes a chunk anew, so it must not be long.
 const FRESH: u64 = 256;
 
@@ -135,13 +135,14 @@ impl Store {
         let thin = query.max_points.filter(|most| (total - start) as usize > *most);
         let end = if thin.is_some() { total } else { total.min(start + query.limit as u64) };
         let mut columns = Vec::with_capacity(names.len());
-        for name in &names {
-            columns.push(read_column(&mut connection, job, query.axis, name, start, end).await?);
-        }
-        if let Some(most) = thin {
-            let kept = keep_shape(&names, &columns, (end - start) as usize, most);
-            for column in &mut columns {
-                *column = kept.iter().filter_map(|at| column.get(*at).copied()).collect();
+        match thin {
+            Some(most) => {
+                columns = metric_thin::read(&mut connection, job, query.axis, &names, start..end, most).await?
+            }
+            None => {
+                for name in &names {
+                    columns.push(read_column(&mut connection, job, query.axis, name, start, end).await?);
+                }
             }
         }
         let points = columns.first().map_or((end - start) as usize, Vec::len);
@@ -169,7 +170,7 @@ async fn names_of(connection: &mut SqliteConnection, job: i64, axis: Axis) -> Re
 }
 
 /// Reads points `start..end` of one metric; where none is stored there is [`MetricColumn::ABSENT`].
-async fn read_column(
+pub(super) async fn read_column(
     connection: &mut SqliteConnection,
     job: i64,
     axis: Axis,
@@ -201,15 +202,15 @@ async fn read_column(
     Ok(values)
 }
 
-fn floats(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
+pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
     bytes.as_chunks::<8>().0.iter().map(|eight| f64::from_le_bytes(*eight))
 }
 
-fn to_bytes(values: &[f64]) -> Vec<u8> {
+pub(super) fn to_bytes(values: &[f64]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn is_absent(value: f64) -> bool {
+pub(super) fn is_absent(value: f64) -> bool {
     value.to_bits() == MetricColumn::ABSENT.to_bits()
 }
 
@@ -232,43 +233,6 @@ fn present(name: String, values: &[f64]) -> MetricColumn {
         }
     }
     MetricColumn { name, values: shown, nonfinite }
-}
-
-/// Chooses about `most` of `count` points that keep the shape: the first, the last, and of each of equal parts where each metric is
-/// least, greatest and not finite.
-fn keep_shape(names: &[String], columns: &[Vec<f64>], count: usize, most: usize) -> Vec<usize> {
-    const INDEX: [&str; 4] = ["time", "step", "epoch", "train_seconds"];
-    let curves: Vec<&Vec<f64>> = names
-        .iter()
-        .zip(columns)
-        .filter(|(name, _)| !INDEX.contains(&name.as_str()))
-        .map(|(_, column)| column)
-        .collect();
-    let parts = (most.saturating_sub(2) / (2 * curves.len().max(1))).max(1);
-    let mut kept = vec![0, count - 1];
-    for part in 0..parts {
-        let (from, to) = (part * count / parts, (part + 1) * count / parts);
-        for column in &curves {
-            let Some(values) = column.get(from..to) else { continue };
-            let (mut least, mut greatest, mut odd) = (None::<(usize, f64)>, None::<(usize, f64)>, None);
-            for (at, value) in values.iter().copied().enumerate() {
-                if value.is_finite() {
-                    if least.is_none_or(|(_, so_far)| value < so_far) {
-                        least = Some((at, value));
-                    }
-                    if greatest.is_none_or(|(_, so_far)| value > so_far) {
-                        greatest = Some((at, value));
-                    }
-                } else if odd.is_none() && !is_absent(value) {
-                    odd = Some((at, value));
-                }
-            }
-            kept.extend([least, greatest, odd].into_iter().flatten().map(|(at, _)| from + at));
-        }
-    }
-    kept.sort_unstable();
-    kept.dedup();
-    kept
 }
 
 /// Appends points beyond the last one stored; others were computed again after a crash and keep their place and first time.
@@ -308,7 +272,7 @@ pub(super) async fn append(tx: &mut Tx, job: i64, points: &Points) -> Result<(),
         done += count;
         let complete = stored + done as u64;
         if complete.is_multiple_of(CHUNK) {
-            merge(tx, job, axis, complete - CHUNK).await?;
+            metric_thin::merge(tx, job, axis, complete - CHUNK).await?;
         }
     }
     sqlx::query(
@@ -367,39 +331,6 @@ async fn append_within(
         .bind(bytes)
         .execute(&mut tx.connection)
         .await?;
-    }
-    Ok(())
-}
-
-/// Makes one chunk of the short ones from `start` on, for each metric.
-async fn merge(tx: &mut Tx, job: i64, axis: Axis, start: u64) -> Result<(), StoreError> {
-    let end = start + CHUNK;
-    let rows = sqlx::query(
-        "DELETE FROM metric_chunk WHERE job = ? AND axis = ? AND start >= ? AND start < ? RETURNING name, start, points",
-    )
-    .bind(job)
-    .bind(axis.as_str())
-    .bind(start as i64)
-    .bind(end as i64)
-    .fetch_all(&mut tx.connection)
-    .await?;
-    let mut merged: HashMap<String, Vec<f64>> = HashMap::new();
-    for row in rows {
-        let at = (row.try_get::<i64, _>("start")? as u64 - start) as usize;
-        let column = merged.entry(row.try_get("name")?).or_insert_with(|| vec![MetricColumn::ABSENT; CHUNK as usize]);
-        let Some(room) = column.get_mut(at..) else { continue };
-        room.iter_mut().zip(floats(row.try_get("points")?)).for_each(|(value, stored)| *value = stored);
-    }
-    for (name, values) in merged {
-        sqlx::query("INSERT INTO metric_chunk (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(job)
-            .bind(axis.as_str())
-            .bind(name)
-            .bind(start as i64)
-            .bind(values.len() as i64)
-            .bind(to_bytes(&values))
-            .execute(&mut tx.connection)
-            .await?;
     }
     Ok(())
 }

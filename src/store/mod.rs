@@ -8,19 +8,24 @@
 //! What is acknowledged is durable: a write returns after its transaction is synced (`synchronous=FULL`), and a file is synced
 //! under its last name before the row that names it is written.
 
+mod backup;
 mod checkpoint;
 mod dataset;
 mod directory;
 mod error;
 mod event;
+mod failpoint;
 mod file;
 mod idempotency;
 mod job;
 mod job_list;
 mod metric;
+mod metric_thin;
 mod queue;
 mod record;
 mod report;
+mod retention;
+mod space;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -43,18 +48,22 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row, Sqlite};
 use tokio::sync::watch;
 
+pub use backup::{Holding, backup, restore, verify};
 pub use checkpoint::{Checkpoint, CheckpointSet, NewCheckpoint};
 pub use dataset::{Dataset, DatasetPut, NewDataset};
 pub use error::StoreError;
 pub use event::{EventFilter, EventRow, Level, NewEvent};
+#[cfg(debug_assertions)]
+pub use failpoint::FAILPOINTS;
 pub use file::{Staged, Upload};
 pub use idempotency::{Answer, IdempotencyBegin, IdempotencyKey};
 pub use job::{Best, Job, JobDataset, JobPatch, Transition};
 pub use job_list::{JobFilter, JobPage, JobSort, SortKey};
 pub use metric::{Axis, MetricColumn, MetricQuery, Metrics, Nonfinite, Points};
-pub use queue::{Asked, Lease, NewJob, Rescued, StopRequest};
+pub use queue::{Asked, Lease, Memory, NewJob, Rescued, StopRequest};
 pub use record::{Finish, Outcome, Record};
 pub use report::{NewReport, Report};
+pub use retention::Retention;
 pub use status::{Action, Event, Next, Status, is_arrow, next};
 pub use usage::Usage;
 pub use weights::{NewWeights, Weights};

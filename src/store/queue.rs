@@ -5,14 +5,18 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::failpoint::failpoint;
 use super::job::{self, Job, JobDataset};
 use super::status::{Action, Event, Next, Status, next};
 use super::writer::Tx;
-use super::{IdempotencyKey, Level, NewEvent, Store, StoreError, event, idempotency, time};
+use super::{IdempotencyKey, Level, NewEvent, Store, StoreError, event, idempotency, space, time};
 use crate::id::{DatasetId, JobId};
 
 /// A job that ended the process so many times without getting further in between is not tried again.
 const CRASHES: i64 = 3;
+
+/// A job that waits for memory is overtaken by smaller ones for so many milliseconds.
+const OVERTAKEN_MS: i64 = 60_000;
 
 /// Holds what makes a job.
 #[derive(Debug, Clone)]
@@ -49,6 +53,15 @@ pub struct NewJob {
     pub idempotency: Option<IdempotencyKey>,
     /// Refuses with [`StoreError::QueueFull`] when so many wait already.
     pub queue_limit: Option<u64>,
+}
+
+/// Tells a claim how much memory there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// What the running jobs leave of the budget.
+    pub free_bytes: u64,
+    /// What all jobs together may need.
+    pub budget_bytes: u64,
 }
 
 /// Proves that a worker holds a job; every write of the worker carries it and is refused when it no longer holds.
@@ -104,18 +117,20 @@ impl Store {
         self.write(move |tx| Box::pin(insert(tx, new))).await
     }
 
-    /// Gives the next job (highest priority, then longest wait) to a worker, if one waits that needs at most `free_bytes`.
+    /// Gives the next job (highest priority, then longest wait) to a worker, if one waits that fits into the memory.
+    ///
+    /// A smaller job may overtake one that does not fit yet, but not for ever: after a minute the others wait for it.
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
-    pub async fn job_claim(&self, worker: &str, free_bytes: Option<u64>) -> Result<Option<(Lease, Job)>, StoreError> {
+    pub async fn job_claim(&self, worker: &str, memory: Option<Memory>) -> Result<Option<(Lease, Job)>, StoreError> {
         // A look that costs no transaction: pools ask often, and mostly nothing waits.
         let waits = sqlx::query("SELECT 1 FROM job WHERE status = 'queued' LIMIT 1");
         if waits.fetch_optional(&mut *self.read().await?).await?.is_none() {
             return Ok(None);
         }
         let worker = worker.to_owned();
-        self.write(move |tx| Box::pin(claim(tx, worker, free_bytes))).await
+        self.write(move |tx| Box::pin(claim(tx, worker, memory))).await
     }
 
     /// Asks a job to end: at once when no worker holds it, else at its next step.
@@ -193,7 +208,7 @@ pub(super) async fn look(connection: &mut SqliteConnection, id: JobId) -> Result
     held(&row)
 }
 
-fn held(row: &SqliteRow) -> Result<Held, StoreError> {
+pub(super) fn held(row: &SqliteRow) -> Result<Held, StoreError> {
     Ok(Held {
         seq: row.try_get("seq")?,
         id: row.try_get::<&str, _>("id")?.parse()?,
@@ -226,6 +241,7 @@ pub(super) async fn transition(tx: &mut Tx, job: &Held, to: Status, change: Chan
            stop_reason = CASE WHEN ?4 THEN ?5 END,
            error = CASE WHEN ?2 = 'failed' THEN ?6 END,
            resume_wanted = 0,
+           paused_for = CASE WHEN ?2 IN ('pausing','paused') THEN paused_for END,
            transitions = transitions + 1,
            revision = revision + 1
          WHERE seq = ?1 RETURNING transitions",
@@ -238,6 +254,7 @@ pub(super) async fn transition(tx: &mut Tx, job: &Held, to: Status, change: Chan
     .bind(change.error.map_or_else(|| "{}".to_owned(), Value::to_string))
     .fetch_one(&mut tx.connection)
     .await?;
+    failpoint("queue.transition");
     note(tx, job, number, Some(job.status), to, change.reason).await
 }
 
@@ -273,6 +290,7 @@ async fn note(
 }
 
 async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
+    tx.directory().require_room()?;
     if let Some(limit) = new.queue_limit {
         let queued = job::ends_at(&mut tx.connection, i32::MIN).await?;
         if queued >= limit {
@@ -324,12 +342,21 @@ async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     if let Some(key) = &new.idempotency {
         idempotency::made(tx, key, &id.to_string()).await?;
     }
+    failpoint("queue.inserted");
     let (_, mut job) = job::read_placeless(&mut tx.connection, id).await?;
     job.queue_position = Some(job::ends_at(&mut tx.connection, job.priority).await?.saturating_sub(1));
     Ok(job)
 }
 
-async fn claim(tx: &mut Tx, worker: String, free_bytes: Option<u64>) -> Result<Option<(Lease, Job)>, StoreError> {
+async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Option<(Lease, Job)>, StoreError> {
+    let free_bytes = memory.map(|memory| i64::try_from(memory.free_bytes).unwrap_or(i64::MAX));
+    if let (Some(memory), Some(free)) = (memory, free_bytes) {
+        let budget = i64::try_from(memory.budget_bytes).unwrap_or(i64::MAX);
+        space::explain_memory(tx, free, budget).await?;
+        if head_has_waited(tx, free, budget).await? {
+            return Ok(None);
+        }
+    }
     // One statement, so that two workers cannot take the same job. The attempt is the fencing token of all that follows.
     let row = sqlx::query(
         "UPDATE job SET
@@ -345,15 +372,30 @@ async fn claim(tx: &mut Tx, worker: String, free_bytes: Option<u64>) -> Result<O
     )
     .bind(&worker)
     .bind(tx.now)
-    .bind(free_bytes.map(|bytes| bytes as i64))
+    .bind(free_bytes)
     .fetch_optional(&mut tx.connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let job = held(&row)?;
+    failpoint("queue.claimed");
     let reason = if job.attempt == 1 { "a worker took it" } else { "a worker took it to go on" };
     note(tx, &job, row.try_get("transitions")?, Some(Status::Queued), Status::Running, reason).await?;
     let lease = Lease { job: job.id, worker, attempt: job.attempt as u32 };
     Ok(Some((lease, job::read(&mut tx.connection, job.id).await?)))
+}
+
+/// Says whether the first job that can ever run has waited so long for memory that the others wait for it.
+async fn head_has_waited(tx: &mut Tx, free: i64, budget: i64) -> Result<bool, StoreError> {
+    let head = sqlx::query(
+        "SELECT memory_bytes, queued_at FROM job WHERE status = 'queued' AND coalesce(memory_bytes, 0) <= ?
+         ORDER BY priority DESC, seq LIMIT 1",
+    )
+    .bind(budget)
+    .fetch_optional(&mut tx.connection)
+    .await?;
+    let Some(head) = head else { return Ok(false) };
+    let needed = head.try_get::<Option<i64>, _>("memory_bytes")?.unwrap_or(0);
+    Ok(needed > free && tx.now - head.try_get::<i64, _>("queued_at")? > OVERTAKEN_MS)
 }
 
 async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result<Asked, StoreError> {
@@ -372,7 +414,16 @@ async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result
             tx.job_changed(id);
             !job.resume_wanted
         }
-        Next::Holds => false,
+        Next::Holds => {
+            if action == Action::Pause {
+                // Now it is the client's wish, too: it does not go on by itself.
+                sqlx::query("UPDATE job SET paused_for = NULL WHERE seq = ?")
+                    .bind(job.seq)
+                    .execute(&mut tx.connection)
+                    .await?;
+            }
+            false
+        }
         Next::Refused => return Err(StoreError::WrongState { job: id, status: job.status, action }),
     };
     Ok(Asked { job: job::read(&mut tx.connection, id).await?, changed })

@@ -2,6 +2,7 @@
 use serde_json::Value;
 use sqlx::Row;
 
+use super::failpoint::failpoint;
 use super::queue::{self, Change, Held, Lease};
 use super::status::{Event, Next, Status, next};
 use super::writer::{Pending, Tx};
@@ -48,7 +49,7 @@ pub enum Outcome {
 pub struct Finish {
     /// How.
     pub outcome: Outcome,
-    /// `epochs_done`, `early_stopping`, `cancelled`, …; kept only if the job has finished by this.
+    /// `epochs_done`, `early_stopping`, `cancelled`, …, kept if the job has finished by this; why, if it goes back to the queue.
     pub stop_reason: String,
 }
 
@@ -102,6 +103,7 @@ impl Store {
                 if let Some(set) = set {
                     checkpoint::put(tx, &job, set).await?;
                 }
+                failpoint("record.finish");
                 let_go(tx, &job, finish).await
             })
         })
@@ -109,7 +111,7 @@ impl Store {
 }
 
 /// Makes sure that the lease holds: same worker, same attempt, and a status that workers hold.
-async fn guard(tx: &mut Tx, lease: &Lease) -> Result<Held, StoreError> {
+pub(super) async fn guard(tx: &mut Tx, lease: &Lease) -> Result<Held, StoreError> {
     let row = sqlx::query(
         "SELECT seq, status, resume_wanted FROM job
          WHERE id = ? AND worker = ? AND attempt = ? AND status IN ('running','pausing','cancelling')",
@@ -133,7 +135,9 @@ async fn write(tx: &mut Tx, job: &Held, record: Record) -> Result<(), StoreError
     for points in &record.points {
         metric::append(tx, job.seq, points).await?;
     }
+    failpoint("record.metrics");
     event::append(tx, job.seq, &record.events).await?;
+    failpoint("record.events");
     for new in &record.reports {
         report::put(tx, Some(job.seq), new).await?;
     }
@@ -184,6 +188,7 @@ async fn let_go(tx: &mut Tx, job: &Held, finish: Finish) -> Result<Status, Store
         Status::Cancelled => ("the worker stopped, as asked", "cancelled"),
         Status::Paused => ("the worker wrote its state and stopped, as asked", ""),
         Status::Queued if job.status == Status::Pausing => ("resumed before it had paused", ""),
+        Status::Queued if !finish.stop_reason.is_empty() => (finish.stop_reason.as_str(), ""),
         Status::Queued => ("the server shuts down; it goes on after the next start", ""),
         _ => (finish.stop_reason.as_str(), finish.stop_reason.as_str()),
     };

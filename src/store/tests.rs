@@ -236,12 +236,37 @@ async fn jobs_are_claimed_by_priority_and_then_in_order() {
 }
 
 #[tokio::test]
-async fn a_job_that_does_not_fit_waits_for_memory() {
+async fn a_job_that_does_not_fit_waits_for_memory_and_says_so() {
     let (_directory, store) = opened().await;
     let iris = dataset(&store, "iris").await;
+    let first = job(&store, &iris).await;
+    let memory = |free_bytes| Some(Memory { free_bytes, budget_bytes: 5000 });
+    assert!(store.job_claim("w", memory(999)).await.unwrap().is_none());
+    let reason = async || store.job_get(first).await.unwrap().queue_reason.unwrap_or_default();
+    assert!(reason().await.contains("leave less of the budget"), "{}", reason().await);
+    let small = store.job_insert(NewJob { memory_bytes: Some(10), ..new_job(&iris) }).await.unwrap();
+    let (lease, _) = store.job_claim("w", memory(999)).await.unwrap().unwrap();
+    assert_eq!(lease.job, small.id, "what fits may overtake");
+
+    let minute = "UPDATE job SET queued_at = queued_at - 61000 WHERE status = 'queued'";
+    store
+        .write(move |tx| Box::pin(async move { Ok(sqlx::query(minute).execute(&mut tx.connection).await.map(drop)?) }))
+        .await
+        .unwrap();
     job(&store, &iris).await;
-    assert!(store.job_claim("w", Some(999)).await.unwrap().is_none());
-    assert!(store.job_claim("w", Some(1000)).await.unwrap().is_some());
+    let other = store.job_insert(NewJob { memory_bytes: Some(10), ..new_job(&iris) }).await.unwrap();
+    assert!(store.job_claim("w", memory(999)).await.unwrap().is_none(), "but not for ever");
+    let (lease, job) = store.job_claim("w", memory(1000)).await.unwrap().unwrap();
+    assert_eq!((lease.job, job.queue_reason), (first, None));
+
+    // A server that was started with less memory than a queued job needs says so, and goes on with the others.
+    let (lease, _) = store.job_claim("w", Some(Memory { free_bytes: 500, budget_bytes: 500 })).await.unwrap().unwrap();
+    assert_eq!(lease.job, other.id);
+    let waiting = store
+        .job_list(&JobFilter { status: vec![Status::Queued], ..JobFilter::default() }, None, 9, None, false)
+        .await
+        .unwrap();
+    assert!(waiting.jobs[0].queue_reason.as_ref().unwrap().contains("cannot run here"));
 }
 
 #[tokio::test]
@@ -716,6 +741,70 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         Just(Move::Crash),
     ];
     prop::collection::vec(one, 1..30)
+}
+
+#[tokio::test]
+async fn jobs_beyond_what_is_kept_go_but_for_one_that_another_starts_from() {
+    let (_directory, store) = opened().await;
+    let iris = dataset(&store, "iris").await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(job(&store, &iris).await);
+        let lease = claimed(&store).await;
+        store.job_finish(&lease, Record::default(), None, finish(Outcome::Succeeded)).await.unwrap();
+    }
+    let spec = json!({"dataset": "iris", "warm_start": {"job": ids[0].to_string(), "checkpoint": "best"}});
+    let child = store.job_insert(NewJob { spec, ..new_job(&iris) }).await.unwrap();
+    let now = Utc::now();
+    assert_eq!(store.job_expire(Retention::default(), now).await.unwrap(), 0, "off unless asked for");
+    assert_eq!(store.job_expire(Retention { jobs: None, days: Some(1) }, now).await.unwrap(), 0);
+    assert_eq!(store.job_expire(Retention { jobs: Some(2), days: None }, now).await.unwrap(), 2);
+    let left = store.job_list(&JobFilter::default(), None, 10, None, false).await.unwrap();
+    assert_eq!(left.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [child.id, ids[4], ids[3], ids[0]]);
+    store.job_cancel(child.id, "x").await.unwrap();
+    let later = now + chrono::Duration::days(2);
+    assert_eq!(store.job_expire(Retention { jobs: None, days: Some(1) }, later).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_million_points_are_thinned_from_what_was_kept_of_them_and_lose_no_extreme() {
+    let (_directory, store) = opened().await;
+    let iris = dataset(&store, "iris").await;
+    let id = job(&store, &iris).await;
+    let lease = claimed(&store).await;
+    let curve: fn(u64) -> f64 = |n| match n {
+        77_777 => 9.0,
+        123_456 => -9.0,
+        200_001 => f64::NAN,
+        n => (n as f64 / 5000.0).sin(),
+    };
+    for start in (0..250_000).step_by(25_000) {
+        let columns: [ColumnRule<'_>; 2] = [("step", |n| n as f64), ("loss", curve)];
+        store.job_record(&lease, points(Axis::Step, start + 1..start + 25_001, &columns)).await.unwrap();
+    }
+    let thin = MetricQuery { max_points: Some(400), ..all_points(Axis::Step) };
+    let read = async || store.metric_read(id, &thin).await.unwrap();
+    let kept = read().await;
+    assert!(kept.points <= 410 && kept.points > 300, "{}", kept.points);
+    let [steps, losses] = &kept.columns[..] else { panic!() };
+    assert!(losses.values.contains(&Some(9.0)) && losses.values.contains(&Some(-9.0)));
+    assert_eq!(losses.nonfinite.len(), 1);
+    for (step, loss) in steps.values.iter().zip(&losses.values) {
+        let expected = curve(step.unwrap() as u64);
+        assert_eq!(*loss, expected.is_finite().then_some(expected), "a point keeps its own step");
+    }
+    // What an older version wrote has nothing kept: the curve is drawn from all points, to the same shape.
+    store
+        .write(|tx| {
+            Box::pin(
+                async move { Ok(sqlx::query("DELETE FROM metric_thin").execute(&mut tx.connection).await.map(drop)?) },
+            )
+        })
+        .await
+        .unwrap();
+    let whole = read().await;
+    assert!(whole.columns[1].values.contains(&Some(9.0)) && whole.columns[1].values.contains(&Some(-9.0)));
+    assert!(whole.points.abs_diff(kept.points) <= 10);
 }
 
 proptest! {

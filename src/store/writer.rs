@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::directory::Directory;
+use super::failpoint::failpoint;
 use super::{Changes, StoreError};
 use crate::id::JobId;
 
@@ -221,9 +222,15 @@ async fn commit(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), Store
     // IMMEDIATE: a transaction that began as a reader cannot wait for the lock when it turns into a writer.
     tx.execute("BEGIN IMMEDIATE").await?;
     tx.now = Utc::now().timestamp_millis();
+    failpoint("commit.begun");
     let outcome = run_group(tx, group).await;
     let outcome = match outcome {
-        Ok(()) => tx.execute("COMMIT").await,
+        Ok(()) => {
+            failpoint("commit.before");
+            let done = tx.execute("COMMIT").await;
+            failpoint("commit.done");
+            done
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome {
@@ -255,6 +262,7 @@ async fn tidy(tx: &mut Tx) {
         match named.await {
             Ok(Some(_)) => {}
             Ok(None) => {
+                failpoint("file.before_remove");
                 if let Err(error) = tx.directory.remove(&sha256) {
                     tracing::warn!(%error, sha256, "a file without a row stays until the next start");
                 }

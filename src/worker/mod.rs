@@ -4,16 +4,20 @@
 //! checkpoint, finish; training code cannot tell how. `run.rs` is the way of one job and
 //! `train_job.rs` its work; `recorder.rs` is how what training tells gets to the one writer without holding up a step.
 
+mod budget;
 mod checks;
 mod control;
 mod failure;
 mod observer;
 mod pool;
 mod recorder;
+mod retention;
 mod run;
 mod start;
 #[cfg(test)]
 mod tests;
 mod train_job;
 
+pub use budget::memory_budget;
 pub use pool::{Config, Handle, Pool};
+pub use retention::tidy_up;

@@ -14,7 +14,7 @@ use super::control::{Control, Stop};
 use super::run::{self, Work};
 use super::train_job::train_job;
 use crate::id::JobId;
-use crate::store::{Job, Lease, Status, Store, StoreError};
+use crate::store::{Job, Lease, Memory, Status, Store, StoreError};
 
 /// How often the pool looks without being told: a lost signal costs no more than this.
 const POLL: Duration = Duration::from_millis(500);
@@ -24,6 +24,8 @@ const POLL: Duration = Duration::from_millis(500);
 pub struct Config {
     /// How many jobs run at once.
     pub workers: usize,
+    /// How many bytes of memory they may need together, by their estimates.
+    pub memory_bytes: u64,
 }
 
 /// Starts workers.
@@ -65,6 +67,7 @@ struct Shared {
 
 struct Running {
     attempt: u32,
+    memory_bytes: u64,
     control: Arc<Control>,
 }
 
@@ -141,6 +144,12 @@ impl Shared {
         }
     }
 
+    fn memory(&self) -> Memory {
+        let taken = lock(&self.running).values().map(|running| running.memory_bytes).fold(0, u64::saturating_add);
+        let budget_bytes = self.config.memory_bytes;
+        Memory { free_bytes: budget_bytes.saturating_sub(taken), budget_bytes }
+    }
+
     fn has_place(&self) -> bool {
         !self.draining.load(Ordering::SeqCst) && lock(&self.running).len() < self.config.workers
     }
@@ -167,7 +176,7 @@ async fn claim_and_start(shared: Arc<Shared>) {
     }
 }
 
-/// Passes on what clients asked of running jobs, then fills free places.
+/// Passes on what clients asked of running jobs, then fills free places; with hardly any room left it has the jobs pause instead.
 async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
     if !lock(&shared.running).is_empty() {
         for request in shared.store.job_stop_requests().await? {
@@ -178,8 +187,16 @@ async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
             }
         }
     }
+    if shared.store.is_nearly_full().await? {
+        for job in shared.store.job_pause_for_space().await? {
+            tracing::warn!(job.id = %job, "pauses, because the data directory is nearly full");
+            shared.ask(job, Stop::Pause);
+        }
+        return Ok(());
+    }
+    shared.store.job_resume_for_space().await?;
     while shared.has_place() {
-        let Some((lease, job)) = shared.store.job_claim("embedded", None).await? else { break };
+        let Some((lease, job)) = shared.store.job_claim("embedded", Some(shared.memory())).await? else { break };
         start(shared, lease, job);
     }
     Ok(())
@@ -201,7 +218,8 @@ impl Drop for Place {
 /// Starts the thread of a job that was just claimed.
 fn start(shared: &Arc<Shared>, lease: Lease, job: Job) {
     let control = Arc::new(Control::default());
-    let running = Running { attempt: lease.attempt, control: Arc::clone(&control) };
+    let memory_bytes = job.memory_bytes.unwrap_or(0);
+    let running = Running { attempt: lease.attempt, memory_bytes, control: Arc::clone(&control) };
     lock(&shared.running).insert(lease.job, running);
     if shared.draining.load(Ordering::SeqCst) {
         control.ask(Stop::Drain); // it was claimed while the drain began

@@ -97,6 +97,14 @@ impl Recorder {
         self.refused.as_ref()
     }
 
+    /// Forgets what another arithmetic made of the job.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn begin_anew(&mut self, runtime: &tokio::runtime::Handle, arithmetic_version: u32) -> Result<(), StoreError> {
+        runtime.block_on(self.store.job_begin_anew(&self.lease, arithmetic_version))
+    }
+
     /// Waits until what was sent is written.
     pub fn wait(&mut self) {
         if let Some(pending) = self.under_way.take()

@@ -67,8 +67,9 @@ pub(super) fn run(
             (set, Finish { outcome: Outcome::Succeeded, stop_reason: stop_reason.to_owned() })
         }
         Ok(Ended::Stopped { stop, set }) => {
-            let outcome = if stop == Stop::Drain { Outcome::Released } else { Outcome::Stopped };
-            (set, Finish { outcome, stop_reason: "cancelled".to_owned() })
+            let (outcome, stop_reason) =
+                if stop == Stop::Drain { (Outcome::Released, "") } else { (Outcome::Stopped, "cancelled") };
+            (set, Finish { outcome, stop_reason: stop_reason.to_owned() })
         }
         Err(failure) => {
             tracing::info!(stop_reason = failure.stop_reason, error = %failure.error, "failed");
@@ -88,7 +89,8 @@ pub(super) fn run(
 
 /// Gives a job back to the queue, and tries until the store takes it: a job that nobody holds must not look held.
 pub(super) async fn give_back(store: &Store, lease: &Lease) {
-    let finish = Finish { outcome: Outcome::Released, stop_reason: String::new() };
+    let reason = "the server could not write what it had done; it goes on from its last checkpoint";
+    let finish = Finish { outcome: Outcome::Released, stop_reason: reason.to_owned() };
     loop {
         match store.job_finish(lease, Record::default(), None, finish.clone()).await {
             Ok(_) | Err(StoreError::Stale { .. } | StoreError::Closed) => return,

@@ -22,7 +22,10 @@ pub(super) fn start<T: Real>(
     spec: &ResolvedSpec,
     plan: &Plan,
 ) -> Result<Start<T>, Failure> {
-    if session.job.attempt > 1
+    let made_by = session.job.arithmetic_version;
+    if made_by != train::ARITHMETIC_VERSION {
+        begin_anew(session, recorder, made_by)?;
+    } else if session.job.attempt > 1
         && let Some(start) = resume(session, recorder)?
     {
         return Ok(start);
@@ -32,6 +35,20 @@ pub(super) fn start<T: Real>(
         Some(WarmStart::Job { job, checkpoint, full_state }) => from_job(session, job, checkpoint, *full_state),
         Some(WarmStart::Weights { weights }) => from_upload(session, plan, weights),
     }
+}
+
+/// An older program computed with another arithmetic: going on from its state would give bits that neither of the two gives. The job
+/// says so and begins anew.
+fn begin_anew(session: &Session<'_>, recorder: &mut Recorder, made_by: u32) -> Result<(), Failure> {
+    let now = train::ARITHMETIC_VERSION;
+    recorder.begin_anew(session.runtime, now)?;
+    let message = format!(
+        "begins anew: it came in under version {made_by} of the arithmetic and this program computes by version {now}; to go on from \
+         the old state would give the bits of neither"
+    );
+    let data = json!({"code": "arithmetic_changed", "from": made_by, "to": now});
+    recorder.event(NewEvent { level: Level::Warn, kind: "log", message, data, at: Utc::now() });
+    Ok(())
 }
 
 /// Begins with weights that a client uploaded.

@@ -44,7 +44,7 @@ impl Kit {
         let store = Store::open(directory.path()).await.unwrap();
         let sample = data::samples::get(sample).unwrap();
         let dataset = import(&store, sample.name, &sample.csv()).await;
-        let handle = Pool::start_with(store.clone(), Config { workers }, work);
+        let handle = Pool::start_with(store.clone(), Config { workers, memory_bytes: u64::MAX }, work);
         Self { directory, store, dataset, handle }
     }
 

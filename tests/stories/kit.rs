@@ -32,11 +32,13 @@ pub struct Settings {
     pub env: Vec<(String, String)>,
     /// Sent as `Authorization: Bearer …` with each request.
     pub key: Option<String>,
+    /// Where the data directory is made, if not among the temporary files.
+    pub parent: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { args: vec!["--workers".into(), "1".into()], env: Vec::new(), key: None }
+        Settings { args: vec!["--workers".into(), "1".into()], env: Vec::new(), key: None, parent: None }
     }
 }
 
@@ -80,13 +82,26 @@ impl Server {
     }
 
     pub fn with(settings: Settings) -> Server {
+        let folder = match &settings.parent {
+            Some(parent) => tempfile::tempdir_in(parent),
+            None => tempfile::tempdir(),
+        };
         let mut server = Server {
             child: None,
             url: String::new(),
             agent: agent(),
             settings,
-            folder: tempfile::tempdir().expect("temporary folder"),
+            folder: folder.expect("temporary folder"),
         };
+        server.launch();
+        server
+    }
+
+    /// Starts a server over a data directory that is already there.
+    pub fn over(data: &Path, settings: Settings) -> Server {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        copy(data, &folder.path().join("data"));
+        let mut server = Server { child: None, url: String::new(), agent: agent(), settings, folder };
         server.launch();
         server
     }
@@ -111,6 +126,13 @@ impl Server {
             child.kill().expect("kill");
             child.wait().expect("wait");
         }
+    }
+
+    /// Waits until a server that was to die by itself has; false when it ended in another way than by SIGKILL.
+    pub fn was_killed(&mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let mut child = self.child.take().expect("the server ran");
+        child.wait().expect("wait").signal() == Some(9)
     }
 
     /// Asks the server to stop (SIGTERM) and waits until it has.
@@ -372,6 +394,20 @@ pub fn find_number(value: &Value, name: &str) -> Option<f64> {
         },
         Value::Array(items) => items.iter().find_map(|inner| find_number(inner, name)),
         _ => None,
+    }
+}
+
+/// Copies a folder with all it holds.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder") {
+        let entry = entry.expect("entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copy");
+        }
     }
 }
 

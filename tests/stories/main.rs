@@ -6,20 +6,25 @@
 #![allow(clippy::print_stdout, reason = "figures for who runs a story with --nocapture")]
 
 mod anchors;
+mod backups;
 mod bad_input;
 mod contract;
 mod demo;
 mod demonstration;
 mod demonstrations;
 mod drawn_specs;
+#[cfg(debug_assertions)] // release builds have no failpoints
+mod failpoints;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
 mod predicting;
 mod readme;
+mod room;
 mod same_bits;
 mod server;
 mod soak;
+mod upgrades;
 mod uploads;
 mod warm_start;
 mod watching;

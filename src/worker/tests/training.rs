@@ -155,7 +155,7 @@ async fn pausing_and_draining_change_no_bit() {
     let Kit { directory, store, dataset, handle } = kit;
     assert_eq!(store.job_status(paused).await.unwrap().0, Status::Queued);
     drop(handle);
-    let handle = Pool::start_with(store.clone(), Config { workers: 1 }, Arc::new(train_job));
+    let handle = Pool::start_with(store.clone(), Config { workers: 1, memory_bytes: u64::MAX }, Arc::new(train_job));
     let kit = Kit { directory, store, dataset, handle };
     let job = kit.finished(paused).await;
     assert_eq!((job.status, job.attempt), (Status::Succeeded, 3), "{:?}", job.error);
@@ -218,7 +218,7 @@ async fn a_job_whose_data_went_fails_and_says_so() {
     let id = kit.train(json!({"dataset": "iris", "target": "species"})).await;
     kit.store.dataset_delete("iris", true).await.unwrap();
     let Kit { directory, store, dataset, .. } = kit;
-    let handle = Pool::start_with(store.clone(), Config { workers: 1 }, Arc::new(train_job));
+    let handle = Pool::start_with(store.clone(), Config { workers: 1, memory_bytes: u64::MAX }, Arc::new(train_job));
     let kit = Kit { directory, store, dataset, handle };
     let job = kit.finished(id).await;
     assert_eq!(job.status, Status::Failed);
