@@ -13,6 +13,7 @@ pub mod num;
 pub mod plot;
 pub mod practice;
 pub mod predict;
+pub mod score;
 pub mod spec;
 pub mod store;
 pub mod train;

@@ -4,4 +4,5 @@
 
 mod lbfgs;
 mod network;
+mod scores;
 mod trajectories;
