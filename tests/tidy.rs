@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("train", &["num", "nn", "data"]),
     ("practice", &["num", "nn", "data", "train"]),
     ("score", &["num"]),
-    ("predict", &["nn", "data", "train", "score"]),
+    ("predict", &["num", "nn", "data", "train"]),
     ("export", &["nn", "data", "train"]),
     ("plot", &[]),
     ("spec", &["nn", "data", "train", "practice"]),

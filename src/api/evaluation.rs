@@ -1,4 +1,12 @@
-//! How good a job's model is on a part of its own dataset, or on any other that has the target.
+//! How good a job's model is on a part of its own dataset, or on any other that has the target. What is said of a target stands in
+//! `report`, what is drawn in `pictures`, what each column does in `explain`.
+
+mod explain;
+mod pictures;
+mod report;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -16,19 +24,44 @@ use super::jobs::job_id;
 use super::models::{self, Model};
 use super::problem::{Fault, Kind, Problem, ProblemBody};
 use crate::data::{Table, split};
+use crate::score::Resampling;
 use crate::spec::{self, ResolvedSpec};
 use crate::store::{Dataset, Job, StoreError};
-use crate::train::{Evaluation, TaskEvaluation};
 
 /// The route of evaluations.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get))
+    OpenApiRouter::new()
+        .routes(routes!(get))
+        .routes(routes!(pictures::picture))
+        .routes(routes!(explain::importance))
+        .routes(routes!(explain::dependence))
 }
+
+/// Rows with the largest losses that an evaluation names, unless it is asked for others.
+const WORST: usize = 10;
+/// Resamples behind an interval, unless it is asked for others.
+const RESAMPLES: usize = 1000;
+/// Probabilities held at a time, at most (400 MB): a larger part is looked at by evenly spaced rows.
+const MOST_PROBABILITIES: usize = 50_000_000;
 
 /// Which model on which rows.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EvaluationParams {
+    #[param(ignore)]
+    on: OnParams,
+    /// Rows with the largest losses to name.
+    #[param(required = false, default = 10, maximum = 1000)]
+    worst: usize,
+    /// Resamples behind the intervals; 0 for none.
+    #[param(required = false, default = 1000, maximum = 10000)]
+    bootstrap: usize,
+}
+
+/// Which model on which rows.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct OnParams {
     /// `validation`, `test` or `train`; without it the first of validation, test and train that has rows.
     #[param(required = false, value_type = Option<String>, example = "test")]
     split: Option<Part>,
@@ -61,9 +94,9 @@ impl Part {
     }
 }
 
-impl FromParams for EvaluationParams {
-    fn read(params: &mut Params) -> EvaluationParams {
-        let read = EvaluationParams {
+impl FromParams for OnParams {
+    fn read(params: &mut Params) -> OnParams {
+        let read = OnParams {
             split: params.choice("split", &Part::NAMES),
             dataset: params.text("dataset"),
             checkpoint: params.text("checkpoint").unwrap_or_else(|| "best".to_owned()),
@@ -75,9 +108,26 @@ impl FromParams for EvaluationParams {
     }
 }
 
-/// Evaluates a job's model: loss, accuracy and confusion matrix of each target, or the errors of a regression in its own unit.
+impl FromParams for EvaluationParams {
+    fn read(params: &mut Params) -> EvaluationParams {
+        EvaluationParams {
+            on: OnParams::read(params),
+            worst: params.number("worst", 0..=1000).unwrap_or(WORST),
+            bootstrap: params.number("bootstrap", 0..=10_000).unwrap_or(RESAMPLES),
+        }
+    }
+}
+
+/// Evaluates a job's model.
+///
+/// Of classes: log loss, accuracy, balanced accuracy, precision, recall and F1 (each class, macro, weighted), ROC-AUC, average
+/// precision, Cohen's kappa, Matthews' correlation, Brier loss, top-k, confusion matrix, calibration; of two classes also decisions by
+/// threshold. Of numbers, in their own unit: MAE, MSE, RMSE, MAPE, R², median and largest error, bias, quantiles of the residuals.
+/// Beside them 95 % intervals, what the majority (or mean) and a linear model on the same encoding reach, and the worst rows.
+/// A measure without a value is `null`, with its reason in `undefined`. Rows count alike, whatever their weights; `loss` is the
+/// one that was trained.
 #[utoipa::path(get, path = "/v1/jobs/{job}/evaluation", tag = "predictions",
-    params(("job" = String, Path, description = "The job's id"), EvaluationParams),
+    params(("job" = String, Path, description = "The job's id"), OnParams, EvaluationParams),
     responses((status = 200, description = "`{\"rows\":30,\"loss\":…,\"targets\":{\"species\":{\"accuracy\":…,\"confusion_matrix\":…}}}`", body = Value),
               (status = 304, description = "The same as before"),
               (status = 404, description = "No such job, checkpoint or dataset", body = ProblemBody, content_type = "application/problem+json"),
@@ -89,20 +139,72 @@ async fn get(
     Query(wanted): Query<EvaluationParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = job_id(&job)?;
-    let model = models::load(&app, id, &wanted.checkpoint).await?;
-    let job = app.store().job_get(id).await?;
-    let subject = match &wanted.dataset {
-        Some(key) => Subject::Whole(app.store().dataset_get(key).await?),
-        None => own(&app, &job, wanted.split).await?,
-    };
-    let tag = format!("W/\"{}.{}\"", model.checkpoint, subject.label());
+    let question = Question::of(&app, &job, &wanted.on).await?;
+    let tag = question.tag(&format!("{}.{}", wanted.worst, wanted.bootstrap));
     if conditional::has(&headers, &tag) {
         return Ok(conditional::not_modified(&tag));
     }
-    let path = app.store().dataset_table(subject.dataset());
-    let body = app.blocking(move || evaluate(&model, &subject, &Table::open(&path)?)).await?;
+    let body = app.blocking(move || evaluate(&question.open()?, wanted.worst, wanted.bootstrap)).await?;
     Ok(conditional::tagged(axum::Json(body).into_response(), &tag))
+}
+
+/// Which model is looked at on which rows.
+struct Question {
+    model: Arc<Model>,
+    subject: Subject,
+    path: PathBuf,
+    seed: u64,
+}
+
+impl Question {
+    async fn of(app: &App, job: &str, on: &OnParams) -> Result<Question, Problem> {
+        let id = job_id(job)?;
+        let model = models::load(app, id, &on.checkpoint).await?;
+        let job = app.store().job_get(id).await?;
+        let subject = match &on.dataset {
+            Some(key) => Subject::Whole(app.store().dataset_get(key).await?),
+            None => own(app, &job, on.split).await?,
+        };
+        let seed = job.spec.as_ref().and_then(|spec| spec.get("seed")?.as_u64()).unwrap_or(0);
+        let path = app.store().dataset_table(subject.dataset());
+        Ok(Question { model, subject, path, seed })
+    }
+
+    /// What an answer depends on, `detail` beside model and rows.
+    fn tag(&self, detail: &str) -> String {
+        format!("W/\"{}.{}.{detail}\"", self.model.checkpoint, self.subject.label())
+    }
+
+    /// Reads the table and finds the rows (blocking).
+    fn open(self) -> Result<Opened, Problem> {
+        let table = Table::open(&self.path)?;
+        let Chosen { part, rows, train } = chosen(&self.subject, &table)?;
+        Ok(Opened { question: self, table, part, rows, train })
+    }
+}
+
+/// A table and the rows that are looked at.
+struct Opened {
+    question: Question,
+    table: Table,
+    part: &'static str,
+    rows: Vec<u32>,
+    /// The rows that the model learned from, where they are of this table.
+    train: Option<Vec<u32>>,
+}
+
+impl Opened {
+    /// Evenly spaced rows, at most `most`.
+    fn some_rows(&self, most: usize) -> Vec<u32> {
+        let stride = self.rows.len().div_ceil(most.max(1)).max(1);
+        self.rows.iter().copied().step_by(stride).collect()
+    }
+
+    /// As many rows as their probabilities fit into memory.
+    fn judged_rows(&self) -> Vec<u32> {
+        let outputs = self.question.model.predictor.encoder().targets().iter().map(|target| target.outputs());
+        self.some_rows(MOST_PROBABILITIES / outputs.sum::<usize>().max(1))
+    }
 }
 
 /// What is evaluated on.
@@ -171,65 +273,75 @@ pub(super) async fn material(app: &App, job: &Job) -> Result<(ResolvedSpec, Data
     Ok((resolved, dataset, validation))
 }
 
-/// Encodes the rows and passes them through the network (blocking).
-fn evaluate(model: &Model, subject: &Subject, table: &Table) -> Result<Value, Problem> {
+/// The name of a part and its rows, and the training rows where the table has them.
+struct Chosen {
+    part: &'static str,
+    rows: Vec<u32>,
+    train: Option<Vec<u32>>,
+}
+
+fn chosen(subject: &Subject, table: &Table) -> Result<Chosen, Problem> {
     let all = || (0..table.rows as u32).collect();
-    let (part, rows): (&str, Vec<u32>) = match subject {
-        Subject::Whole(_) => ("dataset", all()),
-        Subject::Validation(_) => ("validation", all()),
+    let (part, rows, train): (&str, Vec<u32>, Option<Vec<u32>>) = match subject {
+        Subject::Whole(_) => ("dataset", all(), None),
+        Subject::Validation(_) => ("validation", all(), None),
         Subject::Part(_, resolved, part) => {
             let split = split::split(table, &resolved.split_plan(), resolved.seed())?;
+            let train = split.train.clone();
             let parts = [(Part::Validation, split.validation), (Part::Test, split.test), (Part::Train, split.train)];
             let found = parts.into_iter().find(|(name, rows)| part.map_or(!rows.is_empty(), |part| part == *name));
-            found.map_or(("train", Vec::new()), |(name, rows)| (name.name(), rows))
+            let (name, rows) = found.map_or(("train", Vec::new()), |(name, rows)| (name.name(), rows));
+            (name, rows, Some(train))
         }
     };
     if rows.is_empty() {
         let detail = format!("this job has no {part} rows: its spec gave that part nothing");
         return Err(Problem::faults(Kind::InvalidBody, vec![Fault::parameter("split", detail)]));
     }
-    let found = model.predictor.evaluate(table, &rows, 1)?;
-    Ok(body(model, subject, part, &found))
+    Ok(Chosen { part, rows, train })
 }
 
-fn body(model: &Model, subject: &Subject, part: &str, found: &Evaluation) -> Value {
-    let targets: Map<String, Value> = model
-        .predictor
-        .encoder()
-        .targets()
-        .iter()
-        .zip(&found.tasks)
-        .map(|(target, task)| (target.name.clone(), task_body(task, &target.classes)))
-        .collect();
-    json!({
-        "job": model.job,
-        "checkpoint": model.checkpoint,
+/// Predicts the rows, and says how good that is (blocking).
+fn evaluate(opened: &Opened, worst: usize, resamples: usize) -> Result<Value, Problem> {
+    let Opened { question, table, part, rows, train } = opened;
+    let predictor = &question.model.predictor;
+    let found = predictor.evaluate(table, rows, 1)?;
+    let some = opened.judged_rows();
+    let judged = predictor.judge(table, &some)?;
+    let linear = match train {
+        None => Err("it is only made beside parts of the dataset that the job was trained on"),
+        Some(train) => match predictor.linear(table, train, question.seed)? {
+            Some(linear) => Ok(linear.judge(table, &some)?),
+            None => Err("it is too much work beside an evaluation; fork the job with `hidden_layers` []"),
+        },
+    };
+    let wanted = report::Wanted { worst, resampling: Resampling { resamples, seed: question.seed } };
+    let mut targets = Map::new();
+    for (place, (judged, task)) in judged.iter().zip(&found.tasks).enumerate() {
+        let linear = match &linear {
+            Ok(linear) => linear.get(place).ok_or("the linear model has other outputs"),
+            Err(reason) => Err(*reason),
+        };
+        let mut told = report::target(judged, &linear, wanted, table);
+        if let Some(fields) = told.as_object_mut() {
+            fields.shift_insert(1, "loss".to_owned(), finite(task.loss));
+        }
+        targets.insert(judged.name.clone(), told);
+    }
+    let dataset = question.subject.dataset();
+    let mut body = json!({
+        "job": question.model.job,
+        "checkpoint": question.model.checkpoint,
         "split": part,
-        "dataset": {"id": subject.dataset().id, "name": subject.dataset().name},
+        "dataset": {"id": dataset.id, "name": dataset.name},
         "rows": found.rows,
         "loss": finite(found.loss),
         "targets": targets,
-    })
-}
-
-/// What is said of one target; what does not belong to its kind is left out.
-fn task_body(task: &TaskEvaluation, classes: &[String]) -> Value {
-    let mut fields = Map::new();
-    fields.insert("rows".to_owned(), (task.labelled as u64).into());
-    fields.insert("loss".to_owned(), finite(task.loss));
-    let numbers = [("accuracy", task.accuracy), ("mse", task.mse), ("mae", task.mae), ("r2", task.r2)];
-    for (name, value) in numbers {
-        if let Some(value) = value {
-            fields.insert(name.to_owned(), finite(value));
-        }
+    });
+    if some.len() < rows.len() {
+        body["measured_rows"] = some.len().into();
     }
-    if let Some(mse) = task.mse {
-        fields.insert("rmse".to_owned(), finite(mse.sqrt()));
-    }
-    if let Some(matrix) = &task.confusion {
-        fields.insert("confusion_matrix".to_owned(), json!({"classes": classes, "matrix": matrix}));
-    }
-    Value::Object(fields)
+    Ok(body)
 }
 
 fn finite(value: f64) -> Value {

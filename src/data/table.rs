@@ -146,6 +146,15 @@ impl Table {
         file::write(self, out)
     }
 
+    /// The rows at these places, in this order; repeats are fine.
+    ///
+    /// # Panics
+    /// Where a place is not below `rows`.
+    pub fn take(&self, rows: &[u32]) -> Table {
+        let columns = self.columns.iter().map(|column| column.take(rows)).collect();
+        Table { rows: rows.len(), columns, warnings: Vec::new() }
+    }
+
     /// The cells of one row, in the order of the columns; empty past the end.
     pub fn row(&self, row: usize) -> Vec<Cell<'_>> {
         if row >= self.rows {
@@ -163,6 +172,22 @@ impl Column {
             Values::Text { codes, .. } => codes.len(),
             Values::Datetime(times) => times.len(),
         }
+    }
+
+    /// The values at these places, in this order; repeats are fine.
+    ///
+    /// # Panics
+    /// Where a place is not below the column's length.
+    pub fn take(&self, rows: &[u32]) -> Column {
+        let at = |row: &u32| *row as usize;
+        let values = match &self.values {
+            Values::Numeric(values) => Values::Numeric(rows.iter().map(|row| values[at(row)]).collect()),
+            Values::Text { codes, dictionary } => {
+                Values::Text { codes: rows.iter().map(|row| codes[at(row)]).collect(), dictionary: dictionary.clone() }
+            }
+            Values::Datetime(times) => Values::Datetime(rows.iter().map(|row| times[at(row)]).collect()),
+        };
+        Column { name: self.name.clone(), kind: self.kind, values }
     }
 
     /// Whether there are no values.

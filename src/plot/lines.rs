@@ -19,6 +19,8 @@ pub struct LineChart {
     pub y_label: String,
     /// Draws y on a logarithmic axis.
     pub log_y: bool,
+    /// Draws the points alone, not joined.
+    pub marks: bool,
     /// The curves, in the order of the legend.
     pub series: Vec<Series>,
 }
@@ -63,6 +65,7 @@ const COLOURS: [RGBColor; 8] = [
 ///     x_label: "epoch".into(),
 ///     y_label: "loss".into(),
 ///     log_y: true,
+///     marks: false,
 ///     series: vec![Series { name: "val_loss".into(), points: vec![(0.0, 1.1), (1.0, 0.4), (2.0, f64::NAN)] }],
 /// });
 /// assert!(svg.starts_with("<svg") && svg.contains("<title"));
@@ -139,7 +142,9 @@ fn draw(chart: &LineChart, out: &mut String) -> Drawn {
     for (index, series) in chart.series.iter().enumerate() {
         let stroke = COLOURS[index % COLOURS.len()].stroke_width(2 * SCALE);
         for run in runs(&series.points, &y) {
-            if let [only] = run.as_slice() {
+            if chart.marks {
+                canvas.draw_series(run.iter().map(|point| Circle::new(*point, px(2.0), stroke.filled())))?;
+            } else if let [only] = run.as_slice() {
                 canvas.draw_series([Circle::new(*only, px(3.0), stroke.filled())])?;
             } else if index < COLOURS.len() {
                 canvas.draw_series(LineSeries::new(run, stroke))?;
@@ -261,6 +266,7 @@ mod tests {
             x_label: "epoch".into(),
             y_label: "loss".into(),
             log_y,
+            marks: false,
             series: series.into_iter().map(|(name, points)| Series { name: name.into(), points }).collect(),
         }
     }

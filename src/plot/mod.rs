@@ -5,7 +5,9 @@
 //! its ticks is ours (`axis`), because a loss that moves between 0.31 and 0.33 needs ticks on a log axis too.
 
 mod axis;
+mod blocks;
 mod lines;
 mod text;
 
+pub use blocks::{Bars, Matrix, bars, matrix};
 pub use lines::{LineChart, Series, lines};

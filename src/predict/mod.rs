@@ -1,7 +1,15 @@
-//! From a checkpoint and raw rows to named predictions. Not the files and bodies that rows come from.
+//! From a checkpoint and raw rows to named predictions, and what can be said of a model by predicting. Not the files and bodies
+//! that rows come from, and not the measures themselves (`score`).
 
 mod evaluate;
+mod explain;
+mod judge;
+mod linear;
 mod model;
+
+pub use explain::{Dependence, DependencePoint, Importance, Moved};
+pub use judge::{Judged, JudgedLabel, JudgedValues};
+pub use linear::LINEAR_BUDGET;
 
 use crate::data::encoder::TargetKind;
 use crate::data::error::RowFault;

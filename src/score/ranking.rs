@@ -34,6 +34,11 @@ impl Ranking {
         };
         self.ends.iter().map(run).collect()
     }
+
+    /// As [`roc_auc`], with each row counted `weight` times.
+    pub fn roc_auc(&self, positive: &[bool], weight: impl Fn(usize) -> f64) -> Measure {
+        area(&self.counts(positive, weight))
+    }
 }
 
 fn plain(scores: &[f64], positive: &[bool]) -> Vec<(f64, f64)> {
@@ -41,7 +46,7 @@ fn plain(scores: &[f64], positive: &[bool]) -> Vec<(f64, f64)> {
 }
 
 /// Area under the ROC curve from the counts of [`Ranking::counts`].
-pub(super) fn area(counts: &[(f64, f64)]) -> Measure {
+fn area(counts: &[(f64, f64)]) -> Measure {
     let (positives, negatives) = counts.last().copied().unwrap_or_default();
     if positives <= 0.0 || negatives <= 0.0 {
         return Err(Undefined("it needs rows of the class and rows of others"));

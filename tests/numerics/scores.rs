@@ -60,13 +60,15 @@ fn classification(case: &Value, to: &mut Comparison) {
     let of = |class: usize| -> (Vec<f64>, Vec<bool>) {
         (p.chunks(k).map(|row| row[class]).collect(), truth.iter().map(|t| *t as usize == class).collect())
     };
-    let ranked = |measure: fn(&[f64], &[bool]) -> Measure| (0..k).map(move |class| (measure, class));
-    let apply = |(measure, class): (fn(&[f64], &[bool]) -> Measure, usize)| {
-        let (scores, positive) = of(class);
-        measure(&scores, &positive)
+    let each = |measure: fn(&[f64], &[bool]) -> Measure| -> Vec<Measure> {
+        let of_class = |class: usize| {
+            let (scores, positive) = of(class);
+            measure(&scores, &positive)
+        };
+        (0..k).map(of_class).collect()
     };
-    to.each("roc_auc", ranked(score::roc_auc).map(apply), &case["roc_auc"]);
-    to.each("average_precision", ranked(score::average_precision).map(apply), &case["average_precision"]);
+    to.each("roc_auc", each(score::roc_auc).into_iter(), &case["roc_auc"]);
+    to.each("average_precision", each(score::average_precision).into_iter(), &case["average_precision"]);
 
     let right: Vec<bool> = truth.iter().zip(&predicted).map(|(t, p)| t == p).collect();
     let (confidence, right) = match k {
@@ -138,7 +140,7 @@ fn measures_agree_with_scikit_learn_and_say_where_they_are_undefined() {
 #[test]
 fn intervals_cover_what_theory_says_and_follow_their_seed() {
     // 300 rows, 80 % right: the normal interval of a share is 0.8 ± 1.96 · √(0.8 · 0.2 / 300).
-    let right = |row: usize| f64::from(u8::from(row % 5 != 0));
+    let right = |row: usize| f64::from(u8::from(!row.is_multiple_of(5)));
     let accuracy = |drawn: &[u32]| {
         let hits: f64 = drawn.iter().enumerate().map(|(row, count)| f64::from(*count) * right(row)).sum();
         vec![Ok(hits / drawn.len() as f64), Err(score::Undefined("never"))]

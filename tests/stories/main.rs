@@ -15,6 +15,7 @@ mod demonstrations;
 mod drawn_specs;
 #[cfg(debug_assertions)] // release builds have no failpoints
 mod failpoints;
+mod evaluation;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;

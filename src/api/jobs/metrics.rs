@@ -291,6 +291,7 @@ async fn chart(app: &App, id: JobId, wanted: &PictureParams, title: String) -> R
         x_label: x.to_owned(),
         y_label: if wanted.names.is_empty() { "loss".to_owned() } else { chosen.join(", ") },
         log_y: wanted.log,
+        marks: false,
         series: series.collect(),
     })
 }

@@ -27,7 +27,7 @@ pub use vocabulary::{PAD, UNKNOWN, Vocabulary};
 pub(crate) use words::for_each_word;
 
 use super::error::{PlanFault, RowFault};
-use super::{Cell, Column, DataError, Examples, Table};
+use super::{Cell, Column, DataError, Examples, Table, TargetColumn};
 use crate::num::Real;
 
 /// Version of the encoder's JSON.
@@ -158,6 +158,29 @@ impl Encoder {
     /// As [`Encoder::encode`].
     pub fn encode_inputs<T: Real>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
         self.encode_table(table, rows, false)
+    }
+
+    /// The true values of each target in its own unit, whatever training does to them: what predictions are judged by.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    pub fn truths(&self, table: &Table, rows: &[u32]) -> Result<Vec<TargetColumn<f64>>, DataError> {
+        let (mut missing, mut faults) = (Vec::new(), Vec::new());
+        for name in self.targets.iter().flat_map(|target| &target.columns) {
+            fitting_column(table, name, "a target", &mut missing);
+        }
+        if !missing.is_empty() {
+            return Err(DataError::Plan(missing));
+        }
+        let truth = |target: &FittedTarget| match target.kind {
+            TargetKind::Regression { .. } => {
+                let plain = FittedTarget { kind: TargetKind::Regression { standardize: false }, ..target.clone() };
+                plain.encode(table, rows, &mut faults)
+            }
+            _ => target.encode(table, rows, &mut faults),
+        };
+        let truths = self.targets.iter().map(truth).collect();
+        if faults.is_empty() { Ok(truths) } else { Err(DataError::Rows(faults)) }
     }
 
     /// Encodes rows that a client sent: `cells` is row-major, one cell for each of [`Encoder::input_columns`]. `out` is emptied first

@@ -1,0 +1,170 @@
+//! What each column does to a model: permutation importance (Breiman 2001) and partial dependence (Friedman 2001).
+
+use super::{PredictError, PredictedValues, Predictor};
+use crate::data::{Cell, Column, DataError, Table, Values};
+use crate::num::random::{Stream, permutation};
+
+/// How much worse the model gets when the values of one column are dealt out anew among the rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Importance {
+    /// The column.
+    pub column: String,
+    /// Of the loss over all tasks.
+    pub loss: Moved,
+    /// Of each task's own loss, in the order of the targets.
+    pub tasks: Vec<Moved>,
+}
+
+/// By how much a loss rose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moved {
+    /// Mean over the repeats.
+    pub mean: f64,
+    /// Standard deviation over the repeats (divided by n, as scikit-learn does).
+    pub std: f64,
+}
+
+/// What the model says on average when one column has the same value in all rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependence {
+    /// The column.
+    pub column: String,
+    /// Along the column's values.
+    pub points: Vec<DependencePoint>,
+}
+
+/// One value and what the model makes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DependencePoint {
+    /// The value, as it stands in the table.
+    pub row: u32,
+    /// A number put in its place, where the column is one of numbers.
+    pub number: Option<f64>,
+    /// For each target the mean probability of each class or label, or the mean number.
+    pub targets: Vec<Vec<f64>>,
+}
+
+impl Predictor {
+    /// Deals out each input column anew `repeats` times and evaluates.
+    ///
+    /// # Errors
+    /// As [`Predictor::evaluate`].
+    pub fn importance(
+        &self,
+        table: &Table,
+        rows: &[u32],
+        repeats: u64,
+        seed: u64,
+    ) -> Result<Vec<Importance>, PredictError> {
+        let mut table = table.take(rows);
+        let all: Vec<u32> = (0..table.rows as u32).collect();
+        let whole = self.evaluate(&table, &all, 1)?;
+        let mut found = Vec::new();
+        for name in self.encoder.input_columns() {
+            let Some(place) = table.columns.iter().position(|column| column.name == name) else { continue };
+            let original = table.columns[place].clone();
+            let (mut order, mut losses, mut tasks) = (Vec::new(), Vec::new(), vec![Vec::new(); whole.tasks.len()]);
+            for repeat in 0..repeats {
+                // The same orders for each column: what differs between two columns is not the draw.
+                permutation(seed, Stream::CheckRows, repeat, table.rows, &mut order);
+                table.columns[place] = original.take(&order);
+                let moved = self.evaluate(&table, &all, 1)?;
+                losses.push(moved.loss - whole.loss);
+                for ((rises, moved), before) in tasks.iter_mut().zip(&moved.tasks).zip(&whole.tasks) {
+                    rises.push(moved.loss - before.loss);
+                }
+            }
+            table.columns[place] = original;
+            let tasks = tasks.iter().map(|rises| Moved::of(rises)).collect();
+            found.push(Importance { column: name.to_owned(), loss: Moved::of(&losses), tasks });
+        }
+        Ok(found)
+    }
+
+    /// Puts each of up to `points` values of a column into all rows and predicts: its distinct values where there are no more, else
+    /// for numbers evenly spaced ones between the 5th and the 95th percentile, for others the most frequent.
+    ///
+    /// # Errors
+    /// [`PredictError`] where the column is no input.
+    pub fn dependence(
+        &self,
+        table: &Table,
+        rows: &[u32],
+        column: &str,
+        points: usize,
+    ) -> Result<Dependence, PredictError> {
+        let mut table = table.take(rows);
+        let all: Vec<u32> = (0..table.rows as u32).collect();
+        let place = table.columns.iter().position(|known| known.name == column);
+        let is_input = self.encoder.input_columns().contains(&column);
+        let Some(place) = place.filter(|_| is_input) else {
+            let detail =
+                format!("is no input of this model; its inputs are {}", self.encoder.input_columns().join(", "));
+            let fault = crate::data::error::PlanFault { column: Some(column.to_owned()), detail };
+            return Err(DataError::Plan(vec![fault]).into());
+        };
+        let original = table.columns[place].clone();
+        let mut found = Vec::new();
+        for (row, number) in grid(&original, points) {
+            table.columns[place] = match number {
+                Some(number) => Column { values: Values::Numeric(vec![number; table.rows]), ..original.clone() },
+                None => original.take(&vec![row; table.rows]),
+            };
+            let predicted = self.predict_table(&table, &all)?;
+            let targets = predicted.targets.into_iter().map(|target| means(target.values)).collect();
+            found.push(DependencePoint { row: rows[row as usize], number, targets });
+        }
+        Ok(Dependence { column: column.to_owned(), points: found })
+    }
+}
+
+impl Moved {
+    fn of(rises: &[f64]) -> Moved {
+        let n = rises.len().max(1) as f64;
+        let mean = rises.iter().sum::<f64>() / n;
+        let variance = rises.iter().map(|rise| (rise - mean).powi(2)).sum::<f64>() / n;
+        Moved { mean, std: variance.sqrt() }
+    }
+}
+
+/// Values along a column: a row that has it, and the number itself for numbers.
+fn grid(column: &Column, points: usize) -> Vec<(u32, Option<f64>)> {
+    let present = || (0..column.len()).filter(|row| !column.is_missing(*row));
+    if let Values::Numeric(values) = &column.values {
+        let mut sorted: Vec<f64> = present().map(|row| values[row]).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let mut distinct = sorted.clone();
+        distinct.dedup();
+        if distinct.len() <= points {
+            return distinct.into_iter().map(|value| (0, Some(value))).collect();
+        }
+        let at = |q: f64| crate::data::encoder::quantile(&sorted, q);
+        let (low, high) = (at(0.05), at(0.95));
+        let step = |i: usize| low + (high - low) * i as f64 / (points - 1).max(1) as f64;
+        return (0..points).map(|i| (0, Some(step(i)))).collect();
+    }
+    let mut seen: Vec<(Cell<'_>, u32, usize)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for row in present() {
+        let cell = column.cell(row);
+        let place = *places.entry(cell.to_json().to_string()).or_insert_with(|| {
+            seen.push((cell, row as u32, 0));
+            seen.len() - 1
+        });
+        seen[place].2 += 1;
+    }
+    seen.sort_by_key(|(_, row, count)| (std::cmp::Reverse(*count), *row));
+    seen.truncate(points);
+    seen.into_iter().map(|(_, row, _)| (row, None)).collect()
+}
+
+fn means(values: PredictedValues) -> Vec<f64> {
+    let (width, values) = match values {
+        PredictedValues::Classes { labels, probabilities, .. } | PredictedValues::Labels { labels, probabilities } => {
+            (labels.len(), probabilities)
+        }
+        PredictedValues::Numbers(numbers) => (1, numbers),
+    };
+    let rows = (values.len() / width.max(1)).max(1) as f64;
+    (0..width).map(|place| values.iter().skip(place).step_by(width.max(1)).sum::<f64>() / rows).collect()
+}

@@ -1,0 +1,154 @@
+//! An evaluation that a careful statistician would sign: every measure beside its baseline and its interval, null with a reason where
+//! there is none, the worst rows by name, what each column does.
+
+use serde_json::{Value, json};
+
+use crate::kit::Server;
+
+fn number(value: &Value, pointer: &str) -> f64 {
+    value.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer} in {value:#}"))
+}
+
+/// y bends with x, z is noise; ids are words.
+fn parabola() -> String {
+    let mut text = String::from("id,x,z,y\n");
+    for i in 0..200 {
+        let x = f64::from((i * 37) % 200) / 100.0 - 1.0;
+        text += &format!("row{i:03},{x},{},{}\n", (i * 71) % 13, 5.0 + 3.0 * x * x);
+    }
+    text
+}
+
+#[test]
+fn classes_are_measured_beside_a_majority_and_a_linear_model() {
+    let server = Server::start();
+    server.sample("iris");
+    let job = server.train(&json!({"dataset": "iris", "target": "species", "epochs": 60}));
+    let path = format!("/v1/jobs/{}/evaluation", job["id"].as_str().unwrap());
+    let answer = server.get(&path).ok();
+    let target = &answer["targets"]["species"];
+    let rows = number(target, "/rows");
+    for measure in ["balanced_accuracy", "f1_macro", "precision_weighted", "roc_auc", "average_precision", "top_k/2"] {
+        let value = number(target, &format!("/{measure}"));
+        assert!((0.8..=1.0).contains(&value), "{measure} is {value}");
+    }
+    assert!(number(target, "/cohen_kappa") > 0.7 && number(target, "/matthews") > 0.7);
+    assert!((number(target, "/baseline/majority/accuracy") - 1.0 / 3.0).abs() < 1e-9);
+    assert!((number(target, "/baseline/majority/log_loss") - 3f64.ln()).abs() < 1e-9);
+    assert!(number(target, "/baseline/linear/accuracy") > 0.8, "{target:#}");
+    let interval = &target["intervals"]["accuracy"];
+    assert!(
+        number(interval, "/0") <= number(target, "/accuracy") && number(target, "/accuracy") <= number(interval, "/1")
+    );
+    assert!(number(target, "/intervals/log_loss/0") < number(target, "/intervals/log_loss/1"));
+    let in_bins: f64 = (0..10).map(|bin| number(target, &format!("/calibration/{bin}/rows"))).sum();
+    assert_eq!(in_bins, rows);
+    let per_class: f64 = (0..3).map(|class| number(target, &format!("/classes/{class}/rows"))).sum();
+    assert_eq!(per_class, rows);
+
+    // The worst rows are rows of the file, the largest loss first, and the model says the same of them elsewhere.
+    let worst = target["worst"].as_array().unwrap();
+    assert_eq!(worst.len(), 10);
+    assert!(worst.windows(2).all(|pair| number(&pair[0], "/loss") >= number(&pair[1], "/loss")));
+    let at = worst[0]["row"].as_u64().unwrap();
+    let row = server.get(&format!("/v1/datasets/iris/rows?offset={at}&limit=1")).ok();
+    assert!(row.to_string().contains(worst[0]["truth"].as_str().unwrap()), "{row:#} {}", worst[0]);
+    let said = server.post(&path.replace("evaluation", "predictions"), &json!({"dataset": "iris"})).ok();
+    let said = &said["predictions"][at as usize]["species"];
+    assert_eq!(said["label"], worst[0]["predicted"]);
+    let p = number(said, &format!("/probabilities/{}", worst[0]["truth"].as_str().unwrap()));
+    assert!((number(&worst[0], "/loss") + p.ln()).abs() < 1e-9);
+
+    assert_eq!(server.get(&path).ok(), answer, "the same numbers again, intervals too");
+    let few = server.get(&format!("{path}?worst=2&bootstrap=0")).ok();
+    assert_eq!(few["targets"]["species"]["worst"].as_array().unwrap().len(), 2);
+    assert_eq!(few["targets"]["species"]["intervals"]["accuracy"], Value::Null);
+    server.get(&format!("{path}?worst=1001")).problem(400, "malformed_request");
+}
+
+#[test]
+fn a_class_that_is_not_there_leaves_a_reason_rather_than_a_number() {
+    let server = Server::start();
+    server.sample("iris");
+    let job = server.train(&json!({"dataset": "iris", "target": "species", "epochs": 20}));
+    let file = server.get("/v1/datasets/iris/file").text();
+    let two: Vec<&str> = file.lines().filter(|line| !line.ends_with("virginica")).collect();
+    server.upload("two", two.join("\n"));
+    let answer = server.get(&format!("/v1/jobs/{}/evaluation?dataset=two", job["id"].as_str().unwrap())).ok();
+    let target = &answer["targets"]["species"];
+    assert_eq!((&answer["rows"], &target["roc_auc"]), (&json!(100), &Value::Null));
+    assert!(target["undefined"]["roc_auc"].as_str().unwrap().contains("a class has no rows"), "{target:#}");
+    assert_eq!(target["classes"][2]["undefined"]["recall"], "no row is of the class");
+    assert!(number(target, "/classes/0/roc_auc") > 0.9, "the classes that are there have theirs");
+    assert!(target["baseline"]["linear"]["undefined"].is_string(), "there are no training rows in another dataset");
+    let other = two.join("\n").replace("setosa", "tulip");
+    server.upload("other", other);
+    let path = format!("/v1/jobs/{}/evaluation?dataset=other", job["id"].as_str().unwrap());
+    let problem = server.get(&path).problem(422, "invalid_rows");
+    assert!(problem["errors"].to_string().contains("tulip"), "{problem:#}");
+}
+
+#[test]
+fn a_decision_between_two_has_a_table_of_thresholds() {
+    let server = Server::start();
+    let mut text = String::from("x,y\n");
+    (0..200)
+        .for_each(|i| text += &format!("{},{}\n", f64::from(i % 40), if i % 40 + i % 7 > 22 { "yes" } else { "no" }));
+    server.upload("two", text);
+    let job = server.train(&json!({"dataset": "two", "target": "y", "epochs": 30}));
+    let path = format!("/v1/jobs/{}/evaluation", job["id"].as_str().unwrap());
+    let answer = server.get(&path).ok();
+    let target = &answer["targets"]["y"];
+    let half = target["thresholds"].as_array().unwrap().iter().find(|row| row["threshold"] == 0.5).unwrap();
+    let matrix = &target["confusion_matrix"]["matrix"];
+    assert_eq!((&half["true_negatives"], &half["false_positives"]), (&matrix[0][0], &matrix[0][1]));
+    assert_eq!((&half["false_negatives"], &half["true_positives"]), (&matrix[1][0], &matrix[1][1]));
+    assert_eq!(target["thresholds"].as_array().unwrap().len(), 19);
+    assert!(number(target, "/intervals/roc_auc/0") <= number(target, "/roc_auc"));
+    for picture in ["confusion", "roc", "precision-recall", "calibration"] {
+        let svg = server.get(&format!("{path}/{picture}.svg"));
+        assert_eq!(svg.header("content-type"), Some("image/svg+xml"), "{picture}");
+        assert!(svg.text().starts_with("<svg") && svg.text().contains("rows of validation"), "{picture}");
+    }
+    server.get(&format!("{path}/residuals.svg")).problem(422, "invalid_body");
+    server.get(&format!("{path}/sunset.svg")).problem(404, "not_found");
+    server.get(&format!("{path}/roc.svg?target=z")).problem(404, "not_found");
+}
+
+#[test]
+fn numbers_are_measured_in_their_own_unit_and_columns_by_what_they_do() {
+    let server = Server::start();
+    server.upload("parabola", parabola());
+    let job = server.train(&json!({"dataset": "parabola", "target": "y", "epochs": 120, "early_stopping": false,
+        "optimizer": {"type": "adam", "learning_rate": 0.01}}));
+    let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+    let answer = server.get(&format!("{path}/evaluation")).ok();
+    let target = &answer["targets"]["y"];
+    assert!(number(target, "/r2") > 0.8, "{target:#}");
+    assert!(number(target, "/baseline/linear/r2") < 0.3, "no line bends: {target:#}");
+    assert!((number(target, "/baseline/mean/predicts") - 6.0).abs() < 0.3);
+    assert!((number(target, "/rmse").powi(2) - number(target, "/mse")).abs() < 1e-9);
+    assert!(number(target, "/residual_quantiles/0.05") <= number(target, "/residual_quantiles/0.95"));
+    assert!(number(target, "/mape") < 0.2 && number(target, "/intervals/r2/0") < number(target, "/r2"));
+    let worst = &target["worst"][0];
+    let row = worst["row"].as_u64().unwrap();
+    assert_eq!(worst["id"]["id"], format!("row{row:03}"), "{worst}");
+    assert!(server.get(&format!("{path}/evaluation/residuals.svg")).text().starts_with("<svg"));
+    server.get(&format!("{path}/evaluation/roc.svg")).problem(422, "invalid_body");
+
+    let importance = server.get(&format!("{path}/importance?repeats=3")).ok();
+    assert_eq!(importance["columns"][0]["column"], "x", "{importance:#}");
+    let (x, z) = (number(&importance, "/columns/0/loss/mean"), number(&importance, "/columns/1/loss/mean"));
+    assert!(x > 10.0 * z.abs(), "{importance:#}");
+    assert_eq!(importance["columns"].as_array().unwrap().len(), 2, "identifiers are no input");
+    assert!(server.get(&format!("{path}/evaluation/importance.svg")).text().contains("x: "));
+
+    let along = server.get(&format!("{path}/partial-dependence?column=x&points=11&split=train")).ok();
+    let points = along["points"].as_array().unwrap();
+    assert_eq!(points.len(), 11);
+    let (left, middle) = (number(&points[0], "/y"), number(&points[5], "/y"));
+    assert!(left > middle + 1.0, "a parabola falls towards its middle: {along:#}");
+    let problem = server.get(&format!("{path}/partial-dependence?column=id")).problem(422, "invalid_rows");
+    assert!(problem.to_string().contains("is no input"), "{problem:#}");
+    server.get(&format!("{path}/partial-dependence")).problem(400, "malformed_request");
+}
