@@ -13,9 +13,9 @@ mod demo;
 mod demonstration;
 mod demonstrations;
 mod drawn_specs;
+mod evaluation;
 #[cfg(debug_assertions)] // release builds have no failpoints
 mod failpoints;
-mod evaluation;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
