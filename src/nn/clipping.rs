@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::layout::{Layout, Role};
 use super::optimizer::Rows;
-use crate::num::{Real, reduce};
+use crate::num::{Pass, Real, reduce, run, slices};
 
 /// How large gradients are cut, before the optimizer sees them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +37,23 @@ fn visit_runs<'a>(layout: &Layout, rows: &dyn Fn(usize) -> Rows<'a>, mut visit: 
 /// The Euclidean norm of the gradient over what takes part in a step.
 pub fn gradient_norm<'a, T: Real>(layout: &Layout, gradient: &[T], rows: &dyn Fn(usize) -> Rows<'a>) -> f64 {
     let mut squares = 0.0;
-    visit_runs(layout, rows, |run| squares += reduce::sum_of_squares(&gradient[run]).to_f64());
+    let mut whole = 0..0;
+    for (index, segment) in layout.segments().iter().enumerate() {
+        match rows(index) {
+            Rows::Resting => {}
+            // Whole tensors that lie side by side are added up as one.
+            Rows::All if whole.end == segment.offset => whole.end += segment.len(),
+            Rows::All => {
+                squares += reduce::sum_of_squares(&gradient[whole]).to_f64();
+                whole = segment.range();
+            }
+            Rows::Touched(touched, _) => {
+                let width = segment.shape.get(1).copied().unwrap_or(1);
+                squares += reduce::sum_of_squares_of_rows(&gradient[segment.range()], width, touched);
+            }
+        }
+    }
+    squares += reduce::sum_of_squares(&gradient[whole]).to_f64();
     if !squares.is_finite() && T::BYTES == 4 {
         // Squares of finite f32 numbers fit into f64; whether the gradient itself is finite is what counts.
         squares = 0.0;
@@ -61,21 +77,14 @@ impl Clipping {
                 let cuts = factor < 1.0;
                 if cuts {
                     let factor = T::from_f64(factor);
-                    visit_runs(layout, rows, |run| gradient[run].iter_mut().for_each(|g| *g *= factor));
+                    visit_runs(layout, rows, |run| slices::scale(&mut gradient[run], factor));
                 }
                 cuts
             }
             Clipping::Value(limit) => {
                 let limit = T::from_f64(limit);
                 let mut cuts = false;
-                visit_runs(layout, rows, |run| {
-                    for g in &mut gradient[run] {
-                        if g.abs() > limit {
-                            *g = if *g > T::ZERO { limit } else { -limit };
-                            cuts = true;
-                        }
-                    }
-                });
+                visit_runs(layout, rows, |part| cuts |= run(Clamp { x: &mut gradient[part], limit }));
                 cuts
             }
         }
@@ -90,7 +99,7 @@ pub fn max_norm<T: Real>(layout: &Layout, params: &mut [T], limit: f64) {
             let norm = reduce::sum_of_squares(row).to_f64().sqrt();
             if norm > limit {
                 let factor = T::from_f64(limit / norm);
-                row.iter_mut().for_each(|w| *w *= factor);
+                slices::scale(row, factor);
             }
         }
     }
@@ -109,13 +118,48 @@ pub fn soft_threshold<'a, T: Real>(
         if segment.role != Role::Weight || matches!(rows(index), Rows::Resting) {
             continue;
         }
-        for w in &mut params[segment.range()] {
-            let left = w.abs() - threshold;
-            if left > T::ZERO {
-                *w = if *w < T::ZERO { -left } else { left };
-            } else if !w.is_nan() {
-                *w = T::ZERO;
-            }
+        run(Shrink { x: &mut params[segment.range()], threshold });
+    }
+}
+
+/// Cuts each element to ±limit; says whether one was cut.
+struct Clamp<'a, T> {
+    x: &'a mut [T],
+    limit: T,
+}
+
+impl<T: Real> Pass for Clamp<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let mut cuts = false;
+        for x in self.x {
+            let cut = x.abs() > self.limit;
+            let edge = if *x > T::ZERO { self.limit } else { -self.limit };
+            *x = if cut { edge } else { *x };
+            cuts |= cut;
+        }
+        cuts
+    }
+}
+
+/// Moves each element towards zero, and no further.
+struct Shrink<'a, T> {
+    x: &'a mut [T],
+    threshold: T,
+}
+
+impl<T: Real> Pass for Shrink<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for x in self.x {
+            let left = x.abs() - self.threshold;
+            let signed = if *x < T::ZERO { -left } else { left };
+            let rest = if x.is_nan() { *x } else { T::ZERO };
+            *x = if left > T::ZERO { signed } else { rest };
         }
     }
 }

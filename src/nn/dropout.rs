@@ -4,7 +4,7 @@
 use rand::Rng;
 
 use crate::num::random::{Stream, generator};
-use crate::num::{Pass, Real, random, run};
+use crate::num::{Pass, Real, random, run, slices};
 
 /// Where in a run a step is: all that its randomness depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl<T: Real> Pass for Drop<'_, T> {
 
 /// Turns the slope with respect to the dropped output into the one with respect to the input.
 pub(super) fn backward<T: Real>(mask: &[T], d: &mut [T]) {
-    d.iter_mut().zip(mask).for_each(|(d, &mask)| *d *= mask);
+    slices::multiply(d, mask);
 }
 
 /// Adds normal noise of standard deviation `std` to each row's first `width` elements of `stride`.

@@ -1,7 +1,7 @@
 //! Tokens to vectors and back. A gradient costs what it touches: rows that no token of the batch names are never read or written.
 //! Shapes: a table is `[rows, dim]`; one token input fills `width` columns of the joined input, row by row.
 
-use crate::num::{Pass, Real};
+use crate::num::{Pass, Real, prefetch};
 
 use super::architecture::Pooling;
 use super::batch::Tokens;
@@ -18,6 +18,17 @@ pub fn width(pooling: Pooling, dim: usize) -> usize {
 #[inline(always)]
 fn tokens_of<'a>(tokens: &Tokens<'a>, row: usize) -> &'a [u32] {
     &tokens.ids[tokens.offsets[row] as usize..tokens.offsets[row + 1] as usize]
+}
+
+/// How many tokens ahead of its turn a row of a table is asked for: the rows of a batch lie anywhere in memory.
+const AHEAD: usize = 8;
+
+/// Asks for the row of the token that comes [`AHEAD`] of place `at` in the list.
+#[inline(always)]
+fn ask_ahead<T>(tokens: &Tokens<'_>, at: usize, table: &[T], dim: usize) {
+    if let Some(&id) = tokens.ids.get(at + AHEAD) {
+        prefetch(&table[id as usize * dim..][..dim]);
+    }
 }
 
 /// Where the vectors of one token input stand in the joined input.
@@ -47,19 +58,21 @@ impl<T: Real> Pass for Forward<'_, T> {
         let Columns { tokens, pooling, dim, first, stride } = self.columns;
         let width = width(pooling, dim);
         for (row, line) in self.joined.chunks_exact_mut(stride).enumerate() {
-            let ids = tokens_of(tokens, row);
+            let (ids, begin) = (tokens_of(tokens, row), tokens.offsets[row] as usize);
             let out = &mut line[first..first + width];
             match pooling {
                 Pooling::Single | Pooling::Window { .. } => {
                     let given = (ids.len() * dim).min(width);
-                    for (out, &id) in out.chunks_exact_mut(dim).zip(ids) {
+                    for (place, (out, &id)) in out.chunks_exact_mut(dim).zip(ids).enumerate() {
+                        ask_ahead(tokens, begin + place, self.table, dim);
                         out.copy_from_slice(&self.table[id as usize * dim..][..dim]);
                     }
                     out[given..].fill(T::ZERO);
                 }
                 Pooling::Sum | Pooling::Mean => {
                     out.fill(T::ZERO);
-                    for &id in ids {
+                    for (place, &id) in ids.iter().enumerate() {
+                        ask_ahead(tokens, begin + place, self.table, dim);
                         out.iter_mut().zip(&self.table[id as usize * dim..][..dim]).for_each(|(out, &x)| *out += x);
                     }
                     if pooling == Pooling::Mean && !ids.is_empty() {
@@ -88,7 +101,7 @@ impl<T: Real> Pass for Backward<'_, T> {
         let Columns { tokens, pooling, dim, first, stride } = self.columns;
         let width = width(pooling, dim);
         for (row, line) in self.d.chunks_exact(stride).enumerate() {
-            let ids = tokens_of(tokens, row);
+            let (ids, begin) = (tokens_of(tokens, row), tokens.offsets[row] as usize);
             let slopes = &line[first..first + width];
             let share = match pooling {
                 Pooling::Mean => T::from_f64(1.0 / ids.len().max(1) as f64),
@@ -102,6 +115,7 @@ impl<T: Real> Pass for Backward<'_, T> {
                     Pooling::Window { .. } => &slopes[place * dim..][..dim],
                     _ => slopes,
                 };
+                ask_ahead(tokens, begin + place, self.gradient, dim);
                 self.touched.insert(id);
                 let into = &mut self.gradient[id as usize * dim..][..dim];
                 into.iter_mut().zip(slopes).for_each(|(g, &d)| *g = share.mul_add(d, *g));

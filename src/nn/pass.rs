@@ -1,6 +1,6 @@
 //! What goes through a network: a batch forward, its losses, and their slopes back to every parameter.
 
-use crate::num::{Real, run};
+use crate::num::{Real, run, slices};
 
 use super::architecture::Sparsity;
 use super::batch::Batch;
@@ -241,7 +241,7 @@ impl Network {
             } else {
                 let own = &mut d_shared[..rows * shared_width];
                 lowest.input_slope(&mut set, shared_from, lowest_space, own);
-                sum.iter_mut().zip(&*own).for_each(|(sum, &own)| *sum += own);
+                slices::add(sum, own);
             }
             shared_is_fresh = false;
         }

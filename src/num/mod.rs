@@ -7,12 +7,14 @@ pub mod product;
 pub mod random;
 mod real;
 pub mod reduce;
+pub mod slices;
 pub mod threads;
 
 pub use kernel::isa::{Pass, run};
+pub use kernel::prefetch::prefetch;
 pub use product::{Matrix, Packed, product};
 pub use real::Real;
 pub use threads::Threads;
 
 /// Version of the arithmetic: a checkpoint of another version does not go on to the same bits.
-pub const ARITHMETIC_VERSION: u32 = 1;
+pub const ARITHMETIC_VERSION: u32 = 2;

@@ -28,6 +28,10 @@ impl<'a, T> Matrix<'a, T> {
         Matrix { values: &values[first.min(values.len())..], row_step: columns, column_step: 1 }
     }
 
+    fn turned(self) -> Self {
+        Matrix { row_step: self.column_step, column_step: self.row_step, ..self }
+    }
+
     /// The transpose of a row-major matrix with rows of `columns` elements.
     pub fn transposed(values: &'a [T], columns: usize) -> Self {
         Matrix { values, row_step: 1, column_step: columns }
@@ -62,7 +66,15 @@ pub fn product<T: Real>(
     threads: &Threads,
 ) {
     let (m, k, n) = shape;
-    product_with(set(), threads.worth(m * k * n), a, b, bias, c, shape, packed, threads);
+    let parts = threads.worth(m * k * n);
+    if n != 1 {
+        return product_with(set(), parts, a, b, bias, c, shape, packed, threads);
+    }
+    // A single column would fill one place of a register. Its transpose is a single row and lies in memory the same.
+    product_with(set(), parts, b.turned(), a.turned(), None, c, (n, k, m), packed, threads);
+    if let Some(bias) = bias {
+        c[..m].iter_mut().for_each(|c| *c += bias[0]);
+    }
 }
 
 fn product_with<T: Real>(

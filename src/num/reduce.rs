@@ -99,6 +99,31 @@ pub fn dot<T: Real>(x: &[T], y: &[T]) -> T {
     run(Striped { x: &x[..length], y: &y[..length], lane: PhantomData::<Products> })
 }
 
+/// The sum of all squares in some rows of a row-major matrix with rows of `width` elements: as [`sum_of_squares`] of each, added up in f64.
+pub fn sum_of_squares_of_rows<T: Real>(x: &[T], width: usize, rows: &[u32]) -> f64 {
+    run(SquaresOfRows { x, width, rows })
+}
+
+struct SquaresOfRows<'a, T> {
+    x: &'a [T],
+    width: usize,
+    rows: &'a [u32],
+}
+
+impl<T: Real> Pass for SquaresOfRows<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut sum = 0.0;
+        for &row in self.rows {
+            let x = &self.x[row as usize * self.width..][..self.width];
+            sum += Striped { x, y: x, lane: PhantomData::<Squares> }.run().to_f64();
+        }
+        sum
+    }
+}
+
 /// Whether every element is finite.
 pub fn all_finite<T: Real>(x: &[T]) -> bool {
     zeros(x) == T::ZERO

@@ -125,7 +125,8 @@ pub fn capabilities() -> Value {
         "metrics": {
             "loss": "Mean over the epoch of the summed task losses, without penalty, dropout on; val_loss and test_loss in inference mode.",
             "accuracy": "Of targets with classes; val_accuracy, test_accuracy.",
-            "train_eval_loss": "The training part in inference mode, at the epochs where it is computed.",
+            "train_eval_loss": "The training part in inference mode, at the epochs where it is computed: all of up to 512 rows, of more an evenly \
+                                spaced, fixed sample of 512 rows or a 32nd, as are loss and accuracy before the first epoch.",
             "learning_rate": "Of the last step.",
             "gradient_norm": "Mean over the steps, before clipping.",
             "penalty": "Mean over the steps.",

@@ -12,6 +12,35 @@ use crate::num::Real;
 /// Rows that go through the network together. A constant: sums are made batch by batch, and must not depend on anything.
 pub(super) const ROWS: usize = 512;
 
+/// Rows of the training part that are evaluated at least, where there are so many.
+const SAMPLE: usize = 512;
+/// And as a share of it: then a look at the training part costs a hundredth of an epoch.
+const SHARE: usize = 32;
+
+/// The rows by which the training part is judged in inference mode: evenly spaced, always the same, all where they are few.
+#[derive(Default)]
+pub(super) struct Sample<T> {
+    /// `None`: the part itself.
+    rows: Option<Examples<T>>,
+}
+
+impl<T: Real> Sample<T> {
+    pub fn of(part: &Examples<T>) -> Sample<T> {
+        let count = (part.rows / SHARE).max(SAMPLE);
+        if part.rows <= count {
+            return Sample { rows: None };
+        }
+        let places: Vec<u32> = (0..count).map(|i| (i * part.rows / count) as u32).collect();
+        let mut copy = part.buffer(count);
+        part.gather(&places, &mut copy);
+        Sample { rows: Some(copy.examples) }
+    }
+
+    pub fn rows<'a>(&'a self, part: &'a Examples<T>) -> &'a Examples<T> {
+        self.rows.as_ref().unwrap_or(part)
+    }
+}
+
 /// How good a network is, over all tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Evaluation {

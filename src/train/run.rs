@@ -8,7 +8,7 @@ mod keep;
 mod tasks;
 
 use super::checkpoint::Checkpoint;
-use super::evaluate::ROWS;
+use super::evaluate::{ROWS, Sample};
 use super::fit::{Dataset, Failure, Outcome, Start};
 use super::meter::{Meter, Sums};
 use super::observer::{Best, Directive, Event, Observer, Progress, StepReport, StopReason};
@@ -59,6 +59,7 @@ pub(super) struct Run<'a, T: 'static> {
     buffers_before: Vec<T>,
     space: Workspace<T>,
     evaluation: Workspace<T>,
+    sample: Sample<T>,
     lists: Lists<T>,
     indices: Vec<u32>,
     batch: BatchBuffer<T>,
@@ -136,6 +137,7 @@ impl<'a, T: Real> Run<'a, T> {
             buffers_before: vec![T::ZERO; network.buffers().len()],
             space: network.workspace(longest, plan.threads),
             evaluation: network.workspace(most.min(ROWS), plan.threads),
+            sample: Sample::of(&data.train),
             lists: Lists::default(),
             indices: Vec::with_capacity(longest),
             batch: data.train.buffer(longest),

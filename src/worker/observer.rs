@@ -42,6 +42,8 @@ pub(super) struct Watch<'a> {
     began_at: f64,
     /// Where the attempt began.
     origin: Option<Progress>,
+    /// The time that the last step was told at: the questions that follow it need no other.
+    told_at: Option<Instant>,
     checkpoint_at: Option<Instant>,
     epoch_event_at: Option<Instant>,
     /// The newest numbers; turned into documents only when a record is sent.
@@ -60,6 +62,7 @@ impl<'a> Watch<'a> {
             began: Instant::now(),
             began_at: Utc::now().timestamp_millis() as f64,
             origin: None,
+            told_at: None,
             checkpoint_at: None,
             epoch_event_at: None,
             last: Vec::new(),
@@ -155,15 +158,18 @@ impl Observer for Watch<'_> {
     }
 
     fn step(&mut self, report: &StepReport<'_>) {
-        let index = self.index(Instant::now(), &report.at);
+        let now = Instant::now();
+        self.told_at = Some(now);
+        let index = self.index(now, &report.at);
         let metrics = report.metrics.iter().map(|(name, value)| (name.as_str(), *value));
         self.recorder.point(Axis::Step, report.at.step, index.into_iter().chain(metrics));
     }
 
     fn checkpoint_due(&mut self, _at: &Progress) -> bool {
+        let now = self.told_at.unwrap_or_else(Instant::now);
         let due = match self.checkpoint_at {
-            None => self.began.elapsed() >= FIRST,
-            Some(last) => last.elapsed() >= BETWEEN,
+            None => now.duration_since(self.began) >= FIRST,
+            Some(last) => now.duration_since(last) >= BETWEEN,
         };
         due && self.recorder.is_free()
     }
@@ -188,7 +194,7 @@ impl Observer for Watch<'_> {
     fn directive(&mut self, at: &Progress) -> Directive {
         self.origin.get_or_insert(*at);
         self.newest = Some(*at);
-        let now = Instant::now();
+        let now = self.told_at.take().unwrap_or_else(Instant::now);
         if self.recorder.is_due(now) {
             self.stand(at, false);
             self.recorder.tick(now);

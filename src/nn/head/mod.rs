@@ -3,7 +3,7 @@
 //! A loss gives, for each labelled row, a sum of weighted losses and a sum of weights; the mean is their quotient. So class weights, sample weights and
 //! missing labels all mean what torch's weighted mean means.
 
-use crate::num::{Real, run};
+use crate::num::{Pass, Real, run, slices};
 
 use super::activation::sigmoid;
 use super::architecture::{Head, Loss};
@@ -92,7 +92,7 @@ pub(super) fn loss<T: Real>(
         Loss::Poisson => values(Poisson, head.outputs, logits, targets, row_weights, d, space),
     };
     let factor = if task.weight_sum > 0.0 { T::from_f64(head.weight / task.weight_sum) } else { T::ZERO };
-    d.iter_mut().for_each(|d| *d *= factor);
+    slices::scale(d, factor);
     #[cfg(test)]
     crate::nn::fault::spoil(crate::nn::fault::Site::Loss, d);
     task
@@ -112,21 +112,44 @@ pub fn argmax<T: Real>(x: &[T]) -> usize {
 
 /// Turns raw outputs, `[rows, outputs]`, into what they stand for: probabilities, expected counts, or numbers as they are.
 pub fn interpret<T: Real>(loss: Loss, outputs: usize, logits: &mut [T]) {
-    match loss {
-        Loss::CrossEntropy { .. } => {
-            for row in logits.chunks_exact_mut(outputs) {
-                let max = row[argmax(row)];
-                let mut sum = T::ZERO;
-                for z in row.iter_mut() {
-                    *z = (*z - max).exp();
-                    sum += *z;
+    run(Interpret { loss, outputs, logits });
+}
+
+struct Interpret<'a, T> {
+    loss: Loss,
+    outputs: usize,
+    logits: &'a mut [T],
+}
+
+impl<T: Real> Pass for Interpret<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match self.loss {
+            Loss::CrossEntropy { .. } => {
+                for row in self.logits.chunks_exact_mut(self.outputs) {
+                    let max = row[argmax(row)];
+                    let mut sum = T::ZERO;
+                    for z in row.iter_mut() {
+                        *z = (*z - max).exp();
+                        sum += *z;
+                    }
+                    row.iter_mut().for_each(|p| *p /= sum);
                 }
-                row.iter_mut().for_each(|p| *p /= sum);
             }
+            Loss::BinaryCrossEntropy { .. } => {
+                for z in self.logits {
+                    *z = sigmoid(*z);
+                }
+            }
+            Loss::Poisson => {
+                for z in self.logits {
+                    *z = z.exp();
+                }
+            }
+            Loss::Mse { .. } | Loss::Mae | Loss::Huber { .. } => {}
         }
-        Loss::BinaryCrossEntropy { .. } => logits.iter_mut().for_each(|z| *z = sigmoid(*z)),
-        Loss::Poisson => logits.iter_mut().for_each(|z| *z = z.exp()),
-        Loss::Mse { .. } | Loss::Mae | Loss::Huber { .. } => {}
     }
 }
 

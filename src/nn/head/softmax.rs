@@ -31,7 +31,7 @@ impl<T: Real> Pass for Softmax<'_, T> {
         let Softmax { outputs, smoothing, classes, logits, targets, row_weights, d, max, sums, logs } = self;
         // Exponentials and logarithms of all rows together: so they vectorise, however few the outputs.
         for ((d, z), max) in d.chunks_exact_mut(outputs).zip(logits.chunks_exact(outputs)).zip(&mut *max) {
-            *max = z[argmax(z)];
+            *max = z[1..].iter().fold(z[0], |max, &z| z.maximum(max));
             d.iter_mut().zip(z).for_each(|(d, &z)| *d = z - *max);
         }
         d.iter_mut().for_each(|d| *d = d.exp());
@@ -79,8 +79,9 @@ impl<T: Real> Pass for Softmax<'_, T> {
             }
             total.loss_sum += (row_weight * loss).to_f64();
             total.weight_sum += if soft.is_some() { row_weight } else { row_weight * class_weight(class) }.to_f64();
-            // The first of equals is the prediction.
-            let right = z[class] == max && !z[..class].contains(&max);
+            // The first of equals is the prediction. Without branches: which class is right cannot be foretold.
+            let before = z.iter().enumerate().fold(false, |found, (k, &z)| found | ((k < class) & (z == max)));
+            let right = (z[class] == max) & !before;
             total.correct += f64::from(u8::from(right));
             total.labelled += 1.0;
         }

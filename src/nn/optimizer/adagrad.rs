@@ -1,6 +1,6 @@
 //! AdaGrad (Duchi and others 2011; torch/optim/adagrad.py): epsilon outside the root.
 
-use super::{Rule, SLOTS, Step};
+use super::{Element, Rule, SLOTS, Step};
 use crate::num::Real;
 
 /// s += g²; θ -= lr / (1 + (t-1) · decay) · g / (√s + ε).
@@ -21,6 +21,8 @@ impl Default for Adagrad {
 }
 
 impl Rule for Adagrad {
+    type Element<T: Real> = Of<T>;
+
     fn slots(&self) -> usize {
         1
     }
@@ -33,12 +35,23 @@ impl Rule for Adagrad {
         true
     }
 
-    fn update<T: Real>(&self, step: &Step, params: &mut [T], gradient: &[T], [squares, ..]: [&mut [T]; SLOTS]) {
-        let rate = T::from_f64(step.learning_rate / (1.0 + (step.t - 1.0) * self.learning_rate_decay));
-        let epsilon = T::from_f64(self.epsilon);
-        for ((p, &g), s) in params.iter_mut().zip(gradient).zip(squares) {
-            *s += g * g;
-            *p -= rate * g / (s.sqrt() + epsilon);
-        }
+    fn element<T: Real>(&self, step: &Step) -> Of<T> {
+        let rate = step.learning_rate / (1.0 + (step.t - 1.0) * self.learning_rate_decay);
+        Of { rate: T::from_f64(rate), epsilon: T::from_f64(self.epsilon) }
+    }
+}
+
+/// Its numbers for a step.
+#[derive(Clone, Copy)]
+pub(super) struct Of<T> {
+    rate: T,
+    epsilon: T,
+}
+
+impl<T: Real> Element<T> for Of<T> {
+    #[inline(always)]
+    fn step(self, p: T, g: T, [s, ..]: &mut [T; SLOTS]) -> T {
+        *s = g.mul_add(g, *s);
+        p - self.rate * g / (s.sqrt() + self.epsilon)
     }
 }

@@ -1,6 +1,6 @@
 //! Adam and AMSGrad (Kingma and Ba 2015; Reddi and others 2018; torch/optim/adam.py). AdamW is the same step after decoupled decay.
 
-use super::{Rule, SLOTS, Step};
+use super::{Element, Rule, SLOTS, Step};
 use crate::num::Real;
 
 /// m = β₁m + (1-β₁) g; v = β₂v + (1-β₂) g²; θ -= lr/(1-β₁ᵗ) · m / (√v/√(1-β₂ᵗ) + ε).
@@ -23,36 +23,45 @@ impl Default for Adam {
 }
 
 impl Rule for Adam {
+    type Element<T: Real> = Of<T>;
+
     fn slots(&self) -> usize {
         if self.amsgrad { 3 } else { 2 }
     }
 
-    fn update<T: Real>(
-        &self,
-        step: &Step,
-        params: &mut [T],
-        gradient: &[T],
-        [means, squares, largest]: [&mut [T]; SLOTS],
-    ) {
+    fn element<T: Real>(&self, step: &Step) -> Of<T> {
         let beta1 = step.momentum.unwrap_or(self.beta1);
-        let rate = T::from_f64(step.learning_rate / (1.0 - libm::pow(beta1, step.t)));
-        let correction = T::from_f64((1.0 - libm::pow(self.beta2, step.t)).sqrt());
-        let (rest1, beta2) = (T::from_f64(1.0 - beta1), T::from_f64(self.beta2));
-        let (rest2, epsilon) = (T::from_f64(1.0 - self.beta2), T::from_f64(self.epsilon));
-        let moments = means.iter_mut().zip(squares);
-        if self.amsgrad {
-            for (((p, &g), (m, v)), most) in params.iter_mut().zip(gradient).zip(moments).zip(largest) {
-                *m += rest1 * (g - *m);
-                *v = beta2 * *v + rest2 * g * g;
-                *most = most.maximum(*v);
-                *p -= rate * *m / (most.sqrt() / correction + epsilon);
-            }
-        } else {
-            for ((p, &g), (m, v)) in params.iter_mut().zip(gradient).zip(moments) {
-                *m += rest1 * (g - *m);
-                *v = beta2 * *v + rest2 * g * g;
-                *p -= rate * *m / (v.sqrt() / correction + epsilon);
-            }
+        Of {
+            rate: T::from_f64(step.learning_rate / (1.0 - libm::pow(beta1, step.t))),
+            correction: T::from_f64(1.0 / (1.0 - libm::pow(self.beta2, step.t)).sqrt()),
+            rest1: T::from_f64(1.0 - beta1),
+            beta2: T::from_f64(self.beta2),
+            rest2: T::from_f64(1.0 - self.beta2),
+            epsilon: T::from_f64(self.epsilon),
+            amsgrad: self.amsgrad,
         }
+    }
+}
+
+/// Its numbers for a step.
+#[derive(Clone, Copy)]
+pub(super) struct Of<T> {
+    rate: T,
+    /// 1/√(1-β₂ᵗ): one division fewer for each element.
+    correction: T,
+    rest1: T,
+    beta2: T,
+    rest2: T,
+    epsilon: T,
+    amsgrad: bool,
+}
+
+impl<T: Real> Element<T> for Of<T> {
+    #[inline(always)]
+    fn step(self, p: T, g: T, [m, v, most]: &mut [T; SLOTS]) -> T {
+        *m = self.rest1.mul_add(g - *m, *m);
+        *v = (self.rest2 * g).mul_add(g, self.beta2 * *v);
+        *most = if self.amsgrad { most.maximum(*v) } else { *v };
+        p - self.rate * *m / most.sqrt().mul_add(self.correction, self.epsilon)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Method, State};
 use crate::nn::layout::Layout;
-use crate::num::{Real, reduce};
+use crate::num::{Real, reduce, slices};
 
 /// Limited-memory BFGS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,20 +107,17 @@ impl Lbfgs {
         let place = |age: usize| (next + self.history - 1 - age) % self.history;
         direction.iter_mut().zip(gradient).for_each(|(d, &g)| *d = -g);
         let mut shares = vec![T::ZERO; count];
-        let add = |direction: &mut [T], factor: T, x: &[T]| {
-            direction.iter_mut().zip(x).for_each(|(d, &x)| *d = factor.mul_add(x, *d));
-        };
         for age in 0..count {
             let (s, y) = (&changes[place(age)], &slopes[place(age)]);
             shares[age] = reduce::dot(s, direction) / reduce::dot(y, s);
-            add(direction, -shares[age], y);
+            slices::add_scaled(direction, -shares[age], y);
         }
         let scale = T::from_f64(state.scalars[2]);
-        direction.iter_mut().for_each(|d| *d *= scale);
+        slices::scale(direction, scale);
         for age in (0..count).rev() {
             let (s, y) = (&changes[place(age)], &slopes[place(age)]);
             let share = reduce::dot(y, direction) / reduce::dot(y, s);
-            add(direction, shares[age] - share, s);
+            slices::add_scaled(direction, shares[age] - share, s);
         }
     }
 

@@ -17,7 +17,7 @@ mod sgd;
 use std::ops::Range;
 
 use super::layout::{Layout, Role, Segment};
-use crate::num::Real;
+use crate::num::{Pass, Real, prefetch, run};
 
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
@@ -77,8 +77,11 @@ pub const SCALARS: usize = 2;
 /// Most slots that an element-wise method has.
 const SLOTS: usize = 3;
 
-/// Elements whose coupled decay is added at a time.
-const DECAYED: usize = 1024;
+/// How many rows ahead of its turn a row of a table is asked for.
+const AHEAD: usize = 4;
+
+/// Elements that go through a step together, in registers.
+const TOGETHER: usize = 16;
 
 /// What the loop knows of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,6 +133,9 @@ struct Step {
 
 /// An element-wise method.
 trait Rule {
+    /// What it does to one element, with all that the elements have in common computed beforehand.
+    type Element<T: Real>: Element<T>;
+
     /// Tensors that it carries, at most [`SLOTS`].
     fn slots(&self) -> usize;
 
@@ -148,8 +154,132 @@ trait Rule {
         false
     }
 
-    /// Takes one step; all slices are equally long, slots beyond [`Rule::slots`] are empty.
-    fn update<T: Real>(&self, step: &Step, params: &mut [T], gradient: &[T], slots: [&mut [T]; SLOTS]);
+    /// Makes ready for the elements of one tensor in one step.
+    fn element<T: Real>(&self, step: &Step) -> Self::Element<T>;
+}
+
+/// What a step does to one element. Mark it `#[inline(always)]`: it is compiled for wide registers.
+trait Element<T>: Copy {
+    /// Gives the new parameter for `p` with the slope `g`, and changes its slots; those beyond [`Rule::slots`] are 0 and are not kept.
+    fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T;
+}
+
+/// The decay of the weights added to the slope.
+#[derive(Clone, Copy)]
+struct Coupled<T, E> {
+    decay: T,
+    element: E,
+}
+
+impl<T: Real, E: Element<T>> Element<T> for Coupled<T, E> {
+    #[inline(always)]
+    fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T {
+        self.element.step(p, self.decay.mul_add(p, g), slots)
+    }
+}
+
+/// The decay of the weights before the step, and no part of the slope.
+#[derive(Clone, Copy)]
+struct Decoupled<T, E> {
+    keep: T,
+    element: E,
+}
+
+impl<T: Real, E: Element<T>> Element<T> for Decoupled<T, E> {
+    #[inline(always)]
+    fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T {
+        self.element.step(p * self.keep, g, slots)
+    }
+}
+
+/// A step of one tensor, or of some of its rows. All slices begin with the tensor's first element.
+struct Update<'a, T, E> {
+    element: E,
+    params: &'a mut [T],
+    gradient: &'a [T],
+    slots: &'a mut [Vec<T>],
+    /// Where the tensor lies in the slots.
+    offset: usize,
+    /// The rows that step, and their width; `None`: all.
+    rows: Option<(&'a [u32], usize)>,
+}
+
+impl<T: Real, E: Element<T>> Pass for Update<'_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match self.slots.len() {
+            0 => self.with_slots::<0>(),
+            1 => self.with_slots::<1>(),
+            2 => self.with_slots::<2>(),
+            _ => self.with_slots::<SLOTS>(),
+        }
+    }
+}
+
+impl<T: Real, E: Element<T>> Update<'_, T, E> {
+    #[inline(always)]
+    fn with_slots<const N: usize>(mut self) {
+        match self.rows {
+            None => self.range::<N>(0..self.params.len()),
+            Some((rows, width)) => {
+                for (place, &row) in rows.iter().enumerate() {
+                    if let Some(&next) = rows.get(place + AHEAD) {
+                        let next = next as usize * width..(next as usize + 1) * width;
+                        let own = self.offset + next.start..self.offset + next.end;
+                        self.slots[..N].iter().for_each(|slot| prefetch(&slot[own.clone()]));
+                        prefetch(&self.params[next.clone()]);
+                        prefetch(&self.gradient[next]);
+                    }
+                    self.range::<N>(row as usize * width..(row as usize + 1) * width);
+                }
+            }
+        }
+    }
+
+    /// Copies of as many elements as a register holds, so that the compiler sees that nothing overlaps.
+    #[inline(always)]
+    fn range<const N: usize>(&mut self, range: Range<usize>) {
+        let own = self.offset + range.start..self.offset + range.end;
+        let mut slots = self.slots.iter_mut();
+        let mut slots: [&mut [T]; N] =
+            std::array::from_fn(|_| slots.next().map_or(&mut [][..], |slot| &mut slot[own.clone()]));
+        let (params, gradient) = (&mut self.params[range.clone()], &self.gradient[range]);
+        let whole = params.len() / TOGETHER * TOGETHER;
+        for at in (0..whole).step_by(TOGETHER) {
+            step_some::<T, E, N, TOGETHER>(self.element, at, params, gradient, &mut slots);
+        }
+        for at in whole..params.len() {
+            step_some::<T, E, N, 1>(self.element, at, params, gradient, &mut slots);
+        }
+    }
+}
+
+/// Steps elements `at..at + COUNT`.
+#[inline(always)]
+fn step_some<T: Real, E: Element<T>, const N: usize, const COUNT: usize>(
+    element: E,
+    at: usize,
+    params: &mut [T],
+    gradient: &[T],
+    slots: &mut [&mut [T]; N],
+) {
+    let (mut p, mut g, mut s) = ([T::ZERO; COUNT], [T::ZERO; COUNT], [[T::ZERO; COUNT]; SLOTS]);
+    p.copy_from_slice(&params[at..at + COUNT]);
+    g.copy_from_slice(&gradient[at..at + COUNT]);
+    for (copy, slot) in s.iter_mut().zip(&*slots) {
+        copy.copy_from_slice(&slot[at..at + COUNT]);
+    }
+    for i in 0..COUNT {
+        let mut own = [s[0][i], s[1][i], s[2][i]];
+        p[i] = element.step(p[i], g[i], &mut own);
+        [s[0][i], s[1][i], s[2][i]] = own;
+    }
+    params[at..at + COUNT].copy_from_slice(&p);
+    for (copy, slot) in s.iter().zip(slots) {
+        slot[at..at + COUNT].copy_from_slice(copy);
+    }
 }
 
 /// The table of element-wise methods: a new one is its file, its variant and a line here.
@@ -263,59 +393,21 @@ impl Optimizer {
             memory: *memory,
         };
         *memory = rule.memory(Some(&step));
-        let slots = &mut state.slots;
-        match touched {
-            None => self.step_range(rule, &step, decays, segment.range(), params, gradient, slots),
-            Some(touched) => {
-                let width = segment.shape.get(1).copied().unwrap_or(1);
-                for &row in touched {
-                    let start = segment.offset + row as usize * width;
-                    self.step_range(rule, &step, decays, start..start + width, params, gradient, slots);
-                }
-            }
-        }
-    }
-
-    fn step_range<T: Real>(
-        &self,
-        rule: &impl Rule,
-        step: &Step,
-        decays: bool,
-        range: Range<usize>,
-        params: &mut [T],
-        gradient: &[T],
-        slots: &mut [Vec<T>],
-    ) {
+        let element = rule.element::<T>(&step);
+        let rows = touched.map(|touched| (touched, segment.shape.get(1).copied().unwrap_or(1)));
+        let (params, gradient) = (&mut params[segment.range()], &gradient[segment.range()]);
+        let (slots, offset) = (&mut state.slots[..], segment.offset);
         if !decays {
-            return rule.update(step, &mut params[range.clone()], &gradient[range.clone()], parts(slots, range));
-        }
-        if matches!(self.method, Method::AdamW(_)) {
-            let keep = T::from_f64(1.0 - step.learning_rate * self.weight_decay);
-            params[range.clone()].iter_mut().for_each(|p| *p *= keep);
-            return rule.update(step, &mut params[range.clone()], &gradient[range.clone()], parts(slots, range));
-        }
-        // The gradient itself stays as it is: of an embedding table only touched rows are cleared before the next.
-        let decay = T::from_f64(self.weight_decay);
-        let mut decayed = [T::ZERO; DECAYED];
-        for start in range.clone().step_by(DECAYED) {
-            let part = start..range.end.min(start + DECAYED);
-            let (params, gradient) = (&mut params[part.clone()], &gradient[part.clone()]);
-            let decayed = &mut decayed[..gradient.len()];
-            for ((d, &g), &p) in decayed.iter_mut().zip(gradient).zip(&*params) {
-                *d = g + decay * p;
-            }
-            rule.update(step, params, decayed, parts(slots, part));
+            run(Update { element, params, gradient, slots, offset, rows });
+        } else if matches!(self.method, Method::AdamW(_)) {
+            let element = Decoupled { keep: T::from_f64(1.0 - step.learning_rate * self.weight_decay), element };
+            run(Update { element, params, gradient, slots, offset, rows });
+        } else {
+            // The gradient itself stays as it is: of an embedding table only touched rows are cleared before the next.
+            let element = Coupled { decay: T::from_f64(self.weight_decay), element };
+            run(Update { element, params, gradient, slots, offset, rows });
         }
     }
-}
-
-/// The same range of each slot.
-fn parts<T>(slots: &mut [Vec<T>], range: Range<usize>) -> [&mut [T]; SLOTS] {
-    let mut parts: [&mut [T]; SLOTS] = [&mut [], &mut [], &mut []];
-    for (part, slot) in parts.iter_mut().zip(slots) {
-        *part = &mut slot[range.clone()];
-    }
-    parts
 }
 
 #[cfg(test)]

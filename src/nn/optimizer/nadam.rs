@@ -1,6 +1,6 @@
 //! NAdam (Dozat 2016; torch/optim/nadam.py), with the product of the momenta in f64.
 
-use super::{Rule, SLOTS, Step};
+use super::{Element, Rule, SLOTS, Step};
 use crate::num::Real;
 
 /// Adam with Nesterov's look-ahead: μ_t = β₁ (1 - ½ · 0.96^(tψ));
@@ -30,6 +30,8 @@ impl Nadam {
 }
 
 impl Rule for Nadam {
+    type Element<T: Real> = Of<T>;
+
     fn slots(&self) -> usize {
         2
     }
@@ -39,21 +41,41 @@ impl Rule for Nadam {
         step.map_or(1.0, |step| step.memory * self.momentum(step.momentum.unwrap_or(self.beta1), step.t))
     }
 
-    fn update<T: Real>(&self, step: &Step, params: &mut [T], gradient: &[T], [means, squares, _]: [&mut [T]; SLOTS]) {
+    fn element<T: Real>(&self, step: &Step) -> Of<T> {
         let beta1 = step.momentum.unwrap_or(self.beta1);
         let (now, next) = (self.momentum(beta1, step.t), self.momentum(beta1, step.t + 1.0));
         let product = self.memory(Some(step));
-        let of_gradient = T::from_f64(step.learning_rate * (1.0 - now) / (1.0 - product));
-        let of_mean = T::from_f64(step.learning_rate * next / (1.0 - product * next));
-        let correction = T::from_f64(1.0 - libm::pow(self.beta2, step.t));
-        let (rest1, beta2) = (T::from_f64(1.0 - beta1), T::from_f64(self.beta2));
-        let (rest2, epsilon) = (T::from_f64(1.0 - self.beta2), T::from_f64(self.epsilon));
-        for (((p, &g), m), v) in params.iter_mut().zip(gradient).zip(means).zip(squares) {
-            *m += rest1 * (g - *m);
-            *v = beta2 * *v + rest2 * g * g;
-            let divisor = (*v / correction).sqrt() + epsilon;
-            *p -= of_gradient * g / divisor;
-            *p -= of_mean * *m / divisor;
+        Of {
+            of_gradient: T::from_f64(step.learning_rate * (1.0 - now) / (1.0 - product)),
+            of_mean: T::from_f64(step.learning_rate * next / (1.0 - product * next)),
+            correction: T::from_f64(1.0 / (1.0 - libm::pow(self.beta2, step.t))),
+            rest1: T::from_f64(1.0 - beta1),
+            beta2: T::from_f64(self.beta2),
+            rest2: T::from_f64(1.0 - self.beta2),
+            epsilon: T::from_f64(self.epsilon),
         }
+    }
+}
+
+/// Its numbers for a step.
+#[derive(Clone, Copy)]
+pub(super) struct Of<T> {
+    of_gradient: T,
+    of_mean: T,
+    /// 1/(1-β₂ᵗ).
+    correction: T,
+    rest1: T,
+    beta2: T,
+    rest2: T,
+    epsilon: T,
+}
+
+impl<T: Real> Element<T> for Of<T> {
+    #[inline(always)]
+    fn step(self, p: T, g: T, [m, v, _]: &mut [T; SLOTS]) -> T {
+        *m = self.rest1.mul_add(g - *m, *m);
+        *v = (self.rest2 * g).mul_add(g, self.beta2 * *v);
+        let divisor = (*v * self.correction).sqrt() + self.epsilon;
+        p - self.of_mean.mul_add(*m, self.of_gradient * g) / divisor
     }
 }

@@ -1,6 +1,6 @@
 //! Gradient descent with momentum in both forms, and Nesterov's look-ahead (torch/optim/sgd.py; CS231n's notes for the classical form).
 
-use super::{Rule, SLOTS, Step};
+use super::{Element, Rule, SLOTS, Step};
 use crate::num::Real;
 
 /// Gradient descent: θ -= lr · g, or with a buffer b of past gradients.
@@ -65,6 +65,8 @@ impl Momentum {
 }
 
 impl Rule for Sgd {
+    type Element<T: Real> = Of<T>;
+
     fn slots(&self) -> usize {
         usize::from(self.momentum != Momentum::Constant(0.0))
     }
@@ -73,27 +75,36 @@ impl Rule for Sgd {
         self.slots() == 0
     }
 
-    fn update<T: Real>(&self, step: &Step, params: &mut [T], gradient: &[T], [buffer, ..]: [&mut [T]; SLOTS]) {
-        let rate = T::from_f64(step.learning_rate);
-        if self.slots() == 0 {
-            params.iter_mut().zip(gradient).for_each(|(p, &g)| *p -= rate * g);
-            return;
-        }
-        let momentum = T::from_f64(step.momentum.unwrap_or_else(|| self.momentum.at(step.epoch)));
+    fn element<T: Real>(&self, step: &Step) -> Of<T> {
+        let rate = step.learning_rate;
+        let momentum = step.momentum.unwrap_or_else(|| self.momentum.at(step.epoch));
         // The first gradient fills the buffer undamped.
-        let share = T::from_f64(if step.t == 1.0 { 1.0 } else { 1.0 - self.dampening });
-        for ((p, &g), b) in params.iter_mut().zip(gradient).zip(buffer) {
-            match self.form {
-                MomentumForm::Pytorch => {
-                    *b = momentum * *b + share * g;
-                    *p -= rate * if self.nesterov { g + momentum * *b } else { *b };
-                }
-                MomentumForm::Classical => {
-                    let scaled = rate * g;
-                    *b = momentum * *b - share * scaled;
-                    *p += if self.nesterov { momentum * *b - scaled } else { *b };
-                }
-            }
-        }
+        let share = if step.t == 1.0 { 1.0 } else { 1.0 - self.dampening };
+        let (keep, take, by_gradient, by_buffer) = match (self.slots(), self.form, self.nesterov) {
+            (0, ..) => (0.0, 0.0, -rate, 0.0),
+            (_, MomentumForm::Pytorch, false) => (momentum, share, 0.0, -rate),
+            (_, MomentumForm::Pytorch, true) => (momentum, share, -rate, -rate * momentum),
+            (_, MomentumForm::Classical, false) => (momentum, -rate * share, 0.0, 1.0),
+            (_, MomentumForm::Classical, true) => (momentum, -rate * share, -rate, momentum),
+        };
+        let [keep, take, by_gradient, by_buffer] = [keep, take, by_gradient, by_buffer].map(T::from_f64);
+        Of { keep, take, by_gradient, by_buffer }
+    }
+}
+
+/// b = keep · b + take · g; θ += by_gradient · g + by_buffer · b: all forms are this with numbers of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Of<T> {
+    keep: T,
+    take: T,
+    by_gradient: T,
+    by_buffer: T,
+}
+
+impl<T: Real> Element<T> for Of<T> {
+    #[inline(always)]
+    fn step(self, p: T, g: T, [b, ..]: &mut [T; SLOTS]) -> T {
+        *b = self.keep.mul_add(*b, self.take * g);
+        self.by_buffer.mul_add(*b, self.by_gradient.mul_add(g, p))
     }
 }

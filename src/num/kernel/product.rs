@@ -50,7 +50,7 @@ unsafe fn panels<L: Lanes>(part: Part<L::Number>, avx: bool) {
             if direct {
                 (panel.b, panel.b_step) = (own, b_steps.0);
             } else {
-                transpose::copy(own, b_steps, packed, widest, panel.k, panel.columns, avx);
+                transpose::copy::<L>(own, b_steps, packed, widest, panel.k, panel.columns, avx);
                 (panel.b, panel.b_step) = (packed, widest);
             }
             tile::panel::<L>(panel);

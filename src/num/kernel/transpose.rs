@@ -3,17 +3,19 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
+use super::lanes::Lanes;
 use crate::num::Real;
 
 /// `to[p * to_step + j] = from[p * row + j * column]` for p < k and j < columns.
 ///
 /// # Safety
-/// The pointers must be good for these elements, and the machine must have AVX where `avx` says so.
+/// The pointers must be good for these elements, `columns <= 2 * L::COUNT`, and the machine must have the set of `L`, and AVX where
+/// `avx` says so.
 #[inline(always)]
-pub unsafe fn copy<T: Real>(
-    from: *const T,
+pub unsafe fn copy<L: Lanes>(
+    from: *const L::Number,
     (row, column): (usize, usize),
-    to: *mut T,
+    to: *mut L::Number,
     to_step: usize,
     k: usize,
     columns: usize,
@@ -22,14 +24,11 @@ pub unsafe fn copy<T: Real>(
     // SAFETY: the caller's promise.
     unsafe {
         if column == 1 {
-            for p in 0..k {
-                std::ptr::copy_nonoverlapping(from.add(p * row), to.add(p * to_step), columns);
-            }
-            return;
+            return lines::<L>(from, row, to, to_step, k, columns);
         }
         let (mut blocks_k, mut blocks_columns) = (0, 0);
         #[cfg(target_arch = "x86_64")]
-        if avx && row == 1 && T::BYTES == 4 {
+        if avx && row == 1 && L::Number::BYTES == 4 {
             (blocks_k, blocks_columns) = (k / 8 * 8, columns / 8 * 8);
             for j in (0..blocks_columns).step_by(8) {
                 for p in (0..blocks_k).step_by(8) {
@@ -42,6 +41,30 @@ pub unsafe fn copy<T: Real>(
             for j in first..columns {
                 *to.add(p * to_step + j) = *from.add(p * row + j * column);
             }
+        }
+    }
+}
+
+/// Copies lines of up to two registers: a general copy costs more to call than such a line.
+#[inline(always)]
+unsafe fn lines<L: Lanes>(
+    mut from: *const L::Number,
+    step: usize,
+    mut to: *mut L::Number,
+    to_step: usize,
+    k: usize,
+    columns: usize,
+) {
+    // SAFETY: the masks name no number beyond `columns`; all else is the caller's promise.
+    unsafe {
+        let (first, second) = (L::mask(columns.min(L::COUNT)), L::mask(columns.saturating_sub(L::COUNT)));
+        for _ in 0..k {
+            L::load_masked(from, first).store_masked(to, first);
+            if columns > L::COUNT {
+                L::load_masked(from.add(L::COUNT), second).store_masked(to.add(L::COUNT), second);
+            }
+            from = from.add(step);
+            to = to.add(to_step);
         }
     }
 }

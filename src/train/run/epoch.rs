@@ -14,9 +14,10 @@ impl<T: Real> Run<'_, T> {
     /// Tells of the untrained network.
     pub(super) fn open(&mut self) -> Result<EpochEnd, Failure> {
         let mut metrics = Vec::new();
-        if let Some(reason) = self.append_part("", &self.data.train, &mut metrics) {
+        if let Some(reason) = self.evaluate_train() {
             return Ok(EpochEnd::Interrupted(reason));
         }
+        self.meter.append("", &self.losses, &mut metrics);
         if let Some(validation) = &self.data.validation
             && let Some(reason) = self.append_part("val_", validation, &mut metrics)
         {
@@ -152,10 +153,19 @@ impl<T: Real> Run<'_, T> {
     }
 
     fn append_train_evaluation(&mut self, metrics: &mut Vec<(String, f64)>) -> Option<StopReason> {
-        let stopped = self.evaluate(&self.data.train);
+        let stopped = self.evaluate_train();
         if stopped.is_none() {
             metrics.push(("train_eval_loss".into(), self.meter.loss(&self.losses)));
         }
+        stopped
+    }
+
+    /// Adds up the losses of the training part's sample.
+    fn evaluate_train(&mut self) -> Option<StopReason> {
+        // The sample is lent out for as long as it is looked at.
+        let sample = std::mem::take(&mut self.sample);
+        let stopped = self.evaluate(sample.rows(&self.data.train));
+        self.sample = sample;
         stopped
     }
 
