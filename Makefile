@@ -15,7 +15,7 @@ TEST_BINARY := $(CARGO) test --locked --no-run --test stories
 NODE   := $(shell node -e 'const [a,b]=process.versions.node.split(".").map(Number); if (a>20||(a==20&&b>=19)) console.log(process.version)' 2>/dev/null)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help demo test check fmt lint unit doc web e2e python bench soak examples image page clean
+.PHONY: help demo test check fmt lint unit doc web e2e python bench bench-peers bench-products soak examples image page clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,20 @@ bench: ## start-up time, idle memory, time of a small job; then the micro-benchm
 	$(CARGO) bench --locked --bench server
 	$(CARGO) bench --locked --bench arithmetic
 
+BENCH_VENV := bench/.venv
+
+$(BENCH_VENV)/.installed: bench/requirements.txt
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+bench-peers: $(BENCH_VENV)/.installed ## training beside PyTorch, JAX and scikit-learn (BENCH_ARGS="--only W3 --threads 2")
+	$(CARGO) build --release --locked --bin trainyard
+	$(BENCH_VENV)/bin/python bench/run.py $(BENCH_ARGS)
+
+bench-products: ## our matrix product beside gemm, faer and matrixmultiply
+	cd bench/products && $(CARGO) run --release --locked
+
 soak: ## kills and restarts the server for a while (ROUNDS=20), each time comparing the weights
 	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-20} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
 
@@ -98,4 +112,4 @@ image: ## the container image, with docker, podman or buildah
 
 clean: ## remove what was built (not the data directories)
 	$(CARGO) clean
-	rm -rf web/dist/assets web/dist/*.html web/dist/*.svg web/node_modules $(VENV)
+	rm -rf web/dist/assets web/dist/*.html web/dist/*.svg web/node_modules $(VENV) $(BENCH_VENV) bench/data
