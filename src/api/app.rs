@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Hosts;
+use super::jobs::feed::Feeds;
 use super::models::Models;
 use super::problem::{Kind, Problem};
 use super::{ApiKey, Config, Limits};
@@ -34,6 +35,8 @@ struct Inner {
     waits: Semaphore,
     /// Bounds the open event streams.
     streams: Arc<Semaphore>,
+    /// What happens to the jobs that are watched now.
+    feeds: Feeds,
 }
 
 impl App {
@@ -53,6 +56,7 @@ impl App {
             blocking: Semaphore::new(processors.max(2)),
             waits: Semaphore::new(config.limits.waits),
             streams: Arc::new(Semaphore::new(config.limits.streams)),
+            feeds: Feeds::default(),
         }))
     }
 
@@ -90,6 +94,10 @@ impl App {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    }
+
+    pub(super) fn feeds(&self) -> &Feeds {
+        &self.0.feeds
     }
 
     pub(crate) fn worker_count(&self) -> usize {

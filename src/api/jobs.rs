@@ -5,7 +5,7 @@ mod checkpoints;
 mod create;
 mod embeddings;
 pub(super) mod events;
-mod feed;
+pub(super) mod feed;
 pub(super) mod metrics;
 mod read;
 mod wait;

@@ -13,10 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use super::stall::Patient;
 use crate::worker;
 
 /// A client gets this long to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes nothing of its answer for so long is let go.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// After a failed accept (no file handles left) the loop rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -74,7 +77,7 @@ async fn answer(stream: TcpStream, router: axum::Router, draining: CancellationT
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, PATIENCE)), service);
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,

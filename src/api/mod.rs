@@ -33,6 +33,7 @@ mod problem;
 mod router;
 mod samples;
 mod specs;
+mod stall;
 mod time;
 mod upload;
 mod weights;

@@ -76,6 +76,18 @@ pub struct EventFilter {
 }
 
 impl Store {
+    /// Gives the number of a job's last event.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the job is not there.
+    pub async fn event_last(&self, job: JobId) -> Result<u64, StoreError> {
+        let last: Option<i64> = sqlx::query_scalar("SELECT events FROM job WHERE id = ?")
+            .bind(job.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        last.map(|last| last as u64).ok_or_else(|| StoreError::not_found("job", job))
+    }
+
     /// Lists events of a job with numbers above `after` (below it, if `newest_first`), at most `limit`.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! What a job does can be watched: numbers as they come, events as a list and as a stream, a log, a picture.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use crate::kit::{Answer, Server};
@@ -148,4 +151,47 @@ fn jobs_are_compared_by_their_numbers_and_their_specs() {
     let differences = found["spec_differences"].as_array().unwrap();
     assert!(differences.contains(&json!({"pointer": "/optimizer/learning_rate", "values": [0.1, 0.01]})), "{found:#}");
     server.get("/v1/compare").problem(400, "malformed_request");
+}
+
+#[test]
+fn many_watchers_of_one_job_all_see_everything_in_order_whoever_else_does_not_read() {
+    let server = Server::start();
+    server.sample("iris");
+    let id = server.submit(&json!({
+        "dataset": "iris", "target": "species", "epochs": 1500, "early_stopping": false, "seed": 1,
+        "checkpoints": {"every": {"epochs": 100}}
+    }));
+    let path = format!("/v1/jobs/{id}/events");
+    let host = server.url.strip_prefix("http://").unwrap();
+    // These ask and never take a byte of the answer.
+    let silent: Vec<TcpStream> = (0..5)
+        .map(|_| {
+            let mut socket = TcpStream::connect(host).unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: text/event-stream\r\n\r\n");
+            socket.write_all(head.as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    let stream = |path: &str| blocks(&server.send("GET", path, &[("accept", "text/event-stream")], None));
+    let filtered = format!("{path}?type=checkpoint&type=status");
+    let (streams, chosen) = std::thread::scope(|scope| {
+        let watchers: Vec<_> = (0..30).map(|_| scope.spawn(|| stream(&path))).collect();
+        let chosen = scope.spawn(|| stream(&filtered));
+        let streams: Vec<_> = watchers.into_iter().map(|watcher| watcher.join().unwrap()).collect();
+        (streams, chosen.join().unwrap())
+    });
+    assert_eq!(server.finished(&id)["status"], "succeeded");
+    let list = server.get(&format!("{path}?order=asc&limit=1000")).ok();
+    let stored: Vec<Value> = list["data"].as_array().unwrap().clone();
+    assert!(stored.len() > 20, "{}", stored.len());
+    for events in &streams {
+        let (end, events) = events.split_last().unwrap();
+        assert_eq!(end.1, "end");
+        let seen: Vec<&Value> = events.iter().map(|(.., event)| event).collect();
+        assert!(seen.into_iter().eq(&stored));
+    }
+    let wanted = stored.iter().filter(|event| event["type"] == "checkpoint" || event["type"] == "status");
+    let seen: Vec<&Value> = chosen.iter().filter(|event| event.1 != "end").map(|(.., event)| event).collect();
+    assert!(seen.into_iter().eq(wanted));
+    drop(silent);
 }

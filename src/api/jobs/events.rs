@@ -1,21 +1,20 @@
 //! What happened to a job: as a list, as a live stream of server-sent events, and as a text log.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Uri};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
-use super::feed::Feed;
+use super::feed::{Feed, Form};
 use super::job_id;
 use crate::api::App;
 use crate::api::extract::{FromParams, Params, Query};
@@ -162,55 +161,50 @@ pub(in crate::api) fn admit(app: &App) -> Result<OwnedSemaphorePermit, Problem> 
 async fn stream(app: &App, id: JobId, filter: EventFilter, after: Option<u64>) -> Result<Response, Problem> {
     let permit = admit(app)?;
     app.store().job_status(id).await?;
-    let feed = Feed::new(app.clone(), id, filter, after.unwrap_or(0), true);
-    let state = Streaming {
-        feed,
-        ready: VecDeque::from([Event::default().retry(RETRY).comment("stream")]),
-        ended: false,
-        _permit: permit,
-    };
-    let events = stream::unfold(state, |mut state| async move {
-        let event = state.next().await?;
-        Some((Ok::<_, Infallible>(event), state))
+    let feed = Feed::new(app.clone(), id, Form::Sse, filter, after.unwrap_or(0), true);
+    let first = Bytes::from(format!(": stream\nretry: {}\n\n", RETRY.as_millis()));
+    let state = Streaming { feed, first: Some(first), ended: false, _permit: permit };
+    let bytes = stream::unfold(state, |mut state| async move {
+        let bytes = state.next().await?;
+        Some((Ok::<_, Infallible>(bytes), state))
     });
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
     // Whoever compresses asks once more after the end.
-    Ok(Sse::new(events.fuse()).keep_alive(heartbeat).into_response())
+    Ok((headers, Body::from_stream(bytes.fuse())).into_response())
 }
 
-/// A stream under way; it reads the store as the client takes, so a slow client holds one page.
+/// A stream under way. It takes events as its client does: one that does not read holds at most one batch.
 struct Streaming {
     feed: Feed,
-    ready: VecDeque<Event>,
+    first: Option<Bytes>,
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Streaming {
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
-            }
-            if self.ended {
-                return None;
-            }
-            match self.feed.next().await {
-                Some(page) => self.ready.extend(page.iter().map(sse)),
-                None => {
-                    self.ended = true;
-                    // A server that drains only lets go; the client comes back and resumes.
-                    let status = self.feed.finished()?;
-                    let data = json!({"status": status.as_str()}).to_string();
-                    self.ready.push_back(Event::default().event("end").data(data));
-                }
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        if self.ended {
+            return None;
+        }
+        match tokio::time::timeout(HEARTBEAT, self.feed.next()).await {
+            Err(_) => Some(Bytes::from_static(b": heartbeat\n\n")),
+            Ok(Some(events)) => Some(events),
+            Ok(None) => {
+                self.ended = true;
+                // A server that drains only lets go; the client comes back and resumes.
+                let status = self.feed.finished()?;
+                Some(format!("event: end\ndata: {}\n\n", json!({"status": status.as_str()})).into())
             }
         }
     }
 }
 
-fn sse(event: &EventRow) -> Event {
-    Event::default().id(event.number.to_string()).event(&event.kind).data(wire(event).to_string())
+/// An event as a stream has it. JSON has no line break in it.
+pub(super) fn sse(event: &EventRow) -> String {
+    format!("id: {}\nevent: {}\ndata: {}\n\n", event.number, event.kind, wire(event))
 }
 
 /// Whether the log goes on.
@@ -241,18 +235,19 @@ pub(super) async fn log(
     let id = job_id(&job)?;
     let permit = admit(&app)?;
     app.store().job_status(id).await?;
-    let feed = Feed::new(app.clone(), id, EventFilter::default(), 0, follow);
+    let feed = Feed::new(app.clone(), id, Form::Line, EventFilter::default(), 0, follow);
     let lines = stream::unfold(Some((feed, permit)), |state| async move {
         let (mut feed, permit) = state?;
         match feed.next().await {
-            Some(page) => Some((Ok::<_, Infallible>(page.iter().map(line).collect::<String>()), Some((feed, permit)))),
-            None => feed.finished().map(|status| (Ok(format!("status: {status}\n")), None)),
+            Some(lines) => Some((Ok::<_, Infallible>(lines), Some((feed, permit)))),
+            None => feed.finished().map(|status| (Ok(format!("status: {status}\n").into()), None)),
         }
     });
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(lines.fuse())).into_response())
 }
 
-fn line(event: &EventRow) -> String {
+/// An event as the text log has it.
+pub(super) fn line(event: &EventRow) -> String {
     let level = match event.level {
         Level::Info => "",
         Level::Warn => "warning: ",
