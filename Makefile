@@ -83,8 +83,9 @@ python: $(VENV)/.installed ## what others read: weights in numpy
 
 # ---- figures, packages ---------------------------------------------------------------------------------------------
 
-bench: ## start-up time, idle memory, time of a small job; then the micro-benchmarks
+bench: ## start-up, memory, a small job; the queue, long curves, many watchers; then the micro-benchmarks
 	$(CARGO) bench --locked --bench server
+	$(CARGO) bench --locked --bench survival
 	$(CARGO) bench --locked --bench arithmetic
 
 BENCH_VENV := bench/.venv
@@ -101,8 +102,8 @@ bench-peers: $(BENCH_VENV)/.installed ## training beside PyTorch, JAX and scikit
 bench-products: ## our matrix product beside gemm, faer and matrixmultiply
 	cd bench/products && $(CARGO) run --release --locked
 
-soak: ## kills and restarts the server for a while (ROUNDS=20), each time comparing the weights
-	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-20} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
+soak: ## kills the server at random moments under load (ROUNDS=300, SEED=), then checks every promise
+	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-300} $${SEED:+TRAINYARD_SOAK_SEED=$$SEED} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
 
 examples: ## the demonstrations of examples/: what each technique gains
 	scripts/examples

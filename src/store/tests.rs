@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+
+mod model;
 use crate::id::Name;
 
 async fn opened() -> (TempDir, Store) {
