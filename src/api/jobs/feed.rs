@@ -48,7 +48,7 @@ impl Batch {
         let span = (events.first()?.number, events.last()?.number);
         let frame = |row: EventRow| Frame { sse: sse(&row).into(), line: line(&row).into(), row };
         let frames: Vec<Frame> = events.into_iter().map(frame).collect();
-        let all = |part: fn(&Frame) -> &Bytes| frames.iter().map(part).flatten().copied().collect::<Vec<u8>>().into();
+        let all = |part: fn(&Frame) -> &Bytes| frames.iter().flat_map(part).copied().collect::<Vec<u8>>().into();
         Some(Batch { span, sse: all(|frame| &frame.sse), line: all(|frame| &frame.line), frames })
     }
 
@@ -226,12 +226,12 @@ impl Feed {
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.channel.is_none() || self.store_up_to.is_some() {
-                if let Some(events) = self.from_store().await? {
+                if let Some(events) = self.store_page().await? {
                     return Some(events);
                 }
                 continue;
             }
-            match self.from_ring() {
+            match self.ring_batch() {
                 Next::Events(bytes) if bytes.is_empty() => {} // none that this watcher wants
                 Next::Events(bytes) => return Some(bytes),
                 Next::Behind(published) => self.store_up_to = Some(published),
@@ -252,7 +252,7 @@ impl Feed {
     }
 
     /// A page from the store; nothing (and from then on the ring) when it has been read to where the ring begins.
-    async fn from_store(&mut self) -> Option<Option<Bytes>> {
+    async fn store_page(&mut self) -> Option<Option<Bytes>> {
         let (status, _) = self.app.store().job_status(self.id).await.ok()?;
         if self.follow && !status.is_finished() && self.channel.is_none() {
             let (channel, published) = self.app.feeds().join(self.app.store(), self.id).await?;
@@ -276,7 +276,7 @@ impl Feed {
         Some(None)
     }
 
-    fn from_ring(&mut self) -> Next {
+    fn ring_batch(&mut self) -> Next {
         let Some((channel, news)) = &mut self.channel else { return Next::Nothing };
         news.borrow_and_update();
         let ring = lock(&channel.ring);
