@@ -6,6 +6,7 @@ mod create;
 mod embeddings;
 pub(super) mod events;
 pub(super) mod feed;
+mod layers;
 pub(super) mod metrics;
 mod read;
 mod wait;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(checkpoints::get_one, checkpoints::delete))
         .routes(routes!(checkpoints::weights))
         .routes(routes!(embeddings::get))
+        .routes(routes!(layers::get))
 }
 
 /// The id in an address; what is none names no job.

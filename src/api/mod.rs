@@ -15,6 +15,7 @@ mod compare;
 mod conditional;
 mod config;
 mod datasets;
+mod diagnosis;
 mod drain;
 mod edge;
 mod error;

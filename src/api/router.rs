@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
 use super::{
-    App, Config, StartError, checks, compare, datasets, drain, edge, evaluation, guard, jobs, openapi, operating,
-    predictions, samples, weights,
+    App, Config, StartError, checks, compare, datasets, diagnosis, drain, edge, evaluation, guard, jobs, openapi,
+    operating, predictions, samples, weights,
 };
 
 /// A body that pauses for longer than this is given up.
@@ -34,6 +34,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(compare::routes())
         .merge(weights::routes())
         .merge(evaluation::routes())
+        .merge(diagnosis::routes())
         .merge(predictions::routes())
         .merge(operating::routes())
         .routes(routes!(problem::page))

@@ -6,6 +6,7 @@
 
 mod batch;
 mod chance;
+pub mod diagnosis;
 mod gradient;
 mod initial_loss;
 mod overfit;

@@ -9,6 +9,7 @@ mod activations;
 mod capabilities;
 mod catalogue;
 mod defaults;
+mod diagnosis;
 mod embeddings;
 mod fault;
 mod inits;
@@ -33,6 +34,7 @@ mod targets;
 mod training;
 
 pub use capabilities::capabilities;
+pub use diagnosis::{facts, patch_of};
 pub use fault::{Fault, Warning};
 pub use limits::Limits;
 pub use patch::merge_patch;

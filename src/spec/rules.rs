@@ -8,7 +8,7 @@ use super::resolved::ResolvedSpec;
 use super::schema::SchemaColumn;
 use super::split::{Method, Split};
 use super::targets::{ClassWeight, TargetType};
-use super::training::{BatchSize, Sparsity, Switch};
+use super::training::{BatchSize, Sparsity};
 
 /// Rows of a table above which it is worth saying that each step moves them all.
 const LARGE_TABLE: u64 = 10_000;
@@ -411,12 +411,6 @@ fn not_yet(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
         proof.faults.add(
             "/split/k_folds",
             "cross-validation is not in this version: split a share off, or start a job for each part with \"split\":{\"column\":…}",
-        );
-    }
-    if spec.layer_statistics == Switch::On {
-        proof.faults.add(
-            "/record/layer_statistics",
-            "layer statistics are not in this version: leave it out or write \"auto\"",
         );
     }
 }

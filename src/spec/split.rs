@@ -86,6 +86,20 @@ impl Split {
         }
     }
 
+    /// Rows that decide when to stop, as far as the schema tells.
+    pub(super) fn validation_rows(&self, schema: &Schema) -> u64 {
+        match self {
+            _ if !self.has_validation() => 0,
+            Split::Shares { validation, .. } | Split::Group { validation, .. } => {
+                (schema.rows as f64 * validation).round() as u64
+            }
+            Split::Dataset { .. } => schema.validation.as_ref().map_or(0, |other| other.rows),
+            Split::Column { .. } | Split::Folds { .. } | Split::Off => {
+                schema.rows.saturating_sub(self.training_rows(schema))
+            }
+        }
+    }
+
     /// Rows that train, as far as the schema tells.
     pub(super) fn training_rows(&self, schema: &Schema) -> u64 {
         let rows = schema.rows as f64;

@@ -337,12 +337,6 @@ fn foolish_combinations_are_warned_of() {
 #[test]
 fn what_this_version_does_not_do_is_refused_rather_than_ignored() {
     refused(with(json!({ "split": { "k_folds": 5 } })), &iris(), "/split/k_folds", &["not in this version"]);
-    refused(
-        with(json!({ "record": { "layer_statistics": true } })),
-        &iris(),
-        "/record/layer_statistics",
-        &["not in this version"],
-    );
 }
 
 #[test]

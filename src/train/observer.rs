@@ -72,6 +72,8 @@ pub struct EpochReport<'a> {
     /// Names (as the API has them) and values. The same names in the same order from epoch 1 on, but for those that are not computed in every epoch; epoch 0
     /// has fewer.
     pub metrics: &'a [(String, f64)],
+    /// `layer/NAME/WHAT` of every layer, after epochs in which it was looked.
+    pub layers: &'a [(String, f64)],
     /// The best epoch so far, this one included.
     pub best: Option<&'a Best>,
     /// Whether this epoch is the best so far.

@@ -5,6 +5,7 @@
 
 mod epoch;
 mod keep;
+mod layers;
 mod tasks;
 
 use super::checkpoint::Checkpoint;
@@ -22,6 +23,7 @@ use crate::nn::optimizer::{Lbfgs, Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::schedule::{PlateauState, Time};
 use crate::nn::{BatchLoss, Network, Noise, Penalties, TaskLoss, Workspace};
 use crate::num::Real;
+use layers::LayerProbe;
 use tasks::TaskProbe;
 
 /// Step metrics are thinned so that a run has about so many.
@@ -69,6 +71,9 @@ pub(super) struct Run<'a, T: 'static> {
     step_tasks: Vec<TaskLoss>,
     step_every: Option<u64>,
     probe: Option<TaskProbe<T>>,
+    layers: Option<LayerProbe<T>>,
+    /// What the last look into the layers found; empty after an epoch without one.
+    layer_metrics: Vec<(String, f64)>,
 }
 
 /// How the end of an epoch went.
@@ -147,6 +152,8 @@ impl<'a, T: Real> Run<'a, T> {
             meter,
             step_every,
             probe: TaskProbe::new(plan, &network, data),
+            layers: LayerProbe::new(plan, &network, &data.train),
+            layer_metrics: Vec::new(),
             optimizer,
             network,
         };

@@ -8,6 +8,7 @@ mod budget;
 mod checks;
 mod control;
 mod failure;
+mod findings;
 mod observer;
 mod pool;
 mod recorder;

@@ -8,6 +8,7 @@ use chrono::Utc;
 use serde_json::{Map, Value, json};
 
 use super::control::{Control, Stop};
+use super::findings::{End, Findings};
 use super::recorder::Recorder;
 use crate::store::{self, Axis, Level, NewEvent};
 use crate::train::{
@@ -51,10 +52,11 @@ pub(super) struct Watch<'a> {
     last_epoch: u64,
     newest: Option<Progress>,
     patience_left: Option<u64>,
+    findings: Findings,
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(recorder: &'a mut Recorder, control: &'a Control, settings: Settings) -> Self {
+    pub fn new(recorder: &'a mut Recorder, control: &'a Control, settings: Settings, findings: Findings) -> Self {
         Self {
             recorder,
             control,
@@ -69,6 +71,7 @@ impl<'a> Watch<'a> {
             last_epoch: 0,
             newest: None,
             patience_left: None,
+            findings,
         }
     }
 
@@ -121,6 +124,11 @@ impl<'a> Watch<'a> {
         ]
     }
 
+    /// Tells what was found, now that the job is over.
+    pub fn diagnose(&mut self, end: End) {
+        self.findings.end(self.recorder, end);
+    }
+
     fn out_of_time(&self, now: Instant) -> bool {
         self.settings
             .max_seconds
@@ -137,8 +145,10 @@ impl Observer for Watch<'_> {
         let now = Instant::now();
         let at = report.at;
         let index = self.index(now, &at);
-        let metrics = report.metrics.iter().map(|(name, value)| (name.as_str(), *value));
+        let metrics = report.metrics.iter().chain(report.layers).map(|(name, value)| (name.as_str(), *value));
         self.recorder.point(Axis::Epoch, at.epoch, index.into_iter().chain(metrics));
+        let metrics = report.metrics.iter().chain(report.layers).map(|(name, value)| (name.as_str(), *value));
+        self.findings.curves().epoch(at.epoch, metrics);
         self.last.clear();
         self.last.extend_from_slice(report.metrics);
         self.last_epoch = at.epoch;
@@ -163,6 +173,9 @@ impl Observer for Watch<'_> {
         let index = self.index(now, &report.at);
         let metrics = report.metrics.iter().map(|(name, value)| (name.as_str(), *value));
         self.recorder.point(Axis::Step, report.at.step, index.into_iter().chain(metrics));
+        if let Some((_, loss)) = report.metrics.first() {
+            self.findings.curves().step(report.at.step, *loss);
+        }
     }
 
     fn checkpoint_due(&mut self, _at: &Progress) -> bool {
@@ -197,6 +210,7 @@ impl Observer for Watch<'_> {
         let now = self.told_at.take().unwrap_or_else(Instant::now);
         if self.recorder.is_due(now) {
             self.stand(at, false);
+            self.findings.look(self.recorder, now);
             self.recorder.tick(now);
         }
         if self.recorder.refused().is_some() {

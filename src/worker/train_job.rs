@@ -5,13 +5,15 @@ use serde_json::json;
 
 use super::checks::{self, Subject};
 use super::failure::Failure;
+use super::findings::{End, Findings};
 use super::observer::{self, Settings, Watch};
 use super::recorder::Recorder;
 use super::run::{Ended, Session};
 use super::start;
 use crate::data::{self, DataError, Encoder, Table};
+use crate::practice::diagnosis::{Curves, Diverged, Facts};
 use crate::spec::{self, ResolvedSpec, Schema};
-use crate::store::{Dataset, Level, NewEvent};
+use crate::store::{Axis, Dataset, Level, MetricColumn, MetricQuery, NewEvent};
 use crate::train::{self, Real, Start, StopReason};
 
 /// Trains a job from its last checkpoint, or from the start.
@@ -27,6 +29,8 @@ pub(super) fn train_job(session: &Session<'_>, recorder: &mut Recorder) -> Resul
 /// What a job is made of, before it is numbers.
 struct Material {
     spec: ResolvedSpec,
+    /// What the diagnosis looks at.
+    facts: Facts,
     table: Table,
     /// A validation set of its own.
     validation: Option<Table>,
@@ -54,9 +58,10 @@ fn load(session: &Session<'_>) -> Result<Material, Failure> {
         let detail = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>();
         Failure::new("invalid_job_spec", "The spec no longer holds", detail.join("; "), json!({}))
     })?;
+    let facts = spec::facts(&spec, &schema);
     let table = open(session, &own)?;
     let validation = other.map(|other| open(session, &other)).transpose()?;
-    Ok(Material { spec, table, validation })
+    Ok(Material { spec, facts, table, validation })
 }
 
 /// The memory was looked at when the job came in and when it was claimed.
@@ -95,7 +100,7 @@ impl From<DataError> for Failure {
 }
 
 fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Material) -> Result<Ended, Failure> {
-    let Material { spec, table, validation } = material;
+    let Material { spec, facts, table, validation } = material;
     let parts = data::split::split(table, &spec.split_plan(), spec.seed())?;
     let vectors = start::word_vectors::<T>(session, spec)?;
     let mut encoder_plan = spec.encoder_plan();
@@ -137,11 +142,18 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
     });
     let keep = keep(spec);
     let settings = Settings { max_seconds: spec.max_seconds(), keep, seconds_before: session.job.train_seconds };
-    let mut watch = Watch::new(recorder, session.control, settings);
+    let mut findings = Findings::new(facts.clone(), spec.to_json());
+    if session.job.attempt > 1 {
+        remember(session, findings.curves())?;
+    }
+    let mut watch = Watch::new(recorder, session.control, settings, findings);
     let outcome = train::fit(&plan, &data, start, &mut watch);
     match outcome {
         Ok(outcome) => {
             watch.stand(&outcome.at, outcome.reason.is_done());
+            if outcome.reason.is_done() {
+                watch.diagnose(End { epochs_done: outcome.reason == StopReason::EpochsDone, diverged: None });
+            }
             if let Some(best) = &outcome.best {
                 recorder.latest().best = Some(observer::best_row(best));
             }
@@ -155,6 +167,9 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         }
         Err(train::Failure::Diverged(divergence)) => {
             watch.stand_at_last();
+            let train::Divergence { tensor, epoch, step, .. } = &divergence;
+            let diverged = Diverged { tensor: tensor.clone(), epoch: *epoch, step: *step };
+            watch.diagnose(End { epochs_done: false, diverged: Some(diverged) });
             Err(Failure::diverged(&divergence, learning_rate(spec)))
         }
         Err(train::Failure::Observer(error)) => {
@@ -165,6 +180,25 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
             Err(Failure::new("mismatch", "Start, plan and data do not belong together", detail, json!({})))
         }
     }
+}
+
+/// Points of an earlier attempt that the diagnosis looks at, at most.
+const REMEMBERED: usize = 2_000;
+
+/// What earlier attempts of the job recorded.
+fn remember(session: &Session<'_>, curves: &mut Curves) -> Result<(), Failure> {
+    let axis = Axis::Epoch;
+    let query = MetricQuery { axis, names: Vec::new(), after: 0, limit: REMEMBERED, max_points: Some(REMEMBERED) };
+    let read = session.runtime.block_on(session.store.metric_read(session.job.id, &query))?;
+    let epochs = read.columns.iter().find(|column| column.name == "epoch");
+    for point in 0..read.points {
+        let value = |column: &MetricColumn| column.values.get(point).copied().flatten();
+        if let Some(epoch) = epochs.and_then(value) {
+            let present = read.columns.iter().filter_map(|column| Some((column.name.as_str(), value(column)?)));
+            curves.epoch(epoch as u64, present);
+        }
+    }
+    Ok(())
 }
 
 /// The rate that the job was asked for.

@@ -12,6 +12,7 @@ mod contract;
 mod demo;
 mod demonstration;
 mod demonstrations;
+mod diagnosing;
 mod drawn_specs;
 mod evaluation;
 #[cfg(debug_assertions)] // release builds have no failpoints

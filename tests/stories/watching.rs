@@ -195,3 +195,51 @@ fn many_watchers_of_one_job_all_see_everything_in_order_whoever_else_does_not_re
     assert!(seen.into_iter().eq(wanted));
     drop(silent);
 }
+
+#[test]
+fn the_layers_tell_what_saturates_and_what_moves() {
+    let server = Server::start();
+    server.sample("digits");
+    // Weights four times as wide as tanh likes: most units start where they are flat.
+    let spec = |gain: f64| {
+        json!({"dataset": "digits", "target": "digit", "hidden_layers": [64, 64], "activation": "tanh", "epochs": 12,
+               "init": {"weights": {"type": "glorot_uniform", "gain": gain}}, "early_stopping": false})
+    };
+    let layers =
+        |job: &Value, query: &str| server.get(&format!("/v1/jobs/{}/layers{query}", job["id"].as_str().unwrap())).ok();
+    let (wide, narrow) = (server.train(&spec(4.0)), server.train(&spec(1.0)));
+    let start = |job: &Value| layers(job, "?epoch=0")["layers"].clone();
+    for layer in 0..2 {
+        let share = |job: &Value| start(job)[layer]["saturated_share"].as_f64().unwrap();
+        assert!(share(&wide) > 0.5 && share(&narrow) < 0.2, "{:#} {:#}", start(&wide), start(&narrow));
+    }
+    let last = layers(&narrow, "");
+    assert_eq!(last["epoch"], 12);
+    assert_eq!((&last["epochs"][0], &last["epochs"][1], &last["epochs"][2]), (&json!(0), &json!(1), &json!(2)));
+    let names: Vec<&str> =
+        last["layers"].as_array().unwrap().iter().map(|layer| layer["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["hidden.0", "hidden.1", "head.digit"]);
+    let ratio = last["layers"][0]["update_ratio"].as_f64().unwrap();
+    assert!(ratio > 1e-5 && ratio < 1e-1, "{last:#}");
+    // They are metrics, told where they are named; the usual curves stay few.
+    let path = format!("/v1/jobs/{}/metrics", narrow["id"].as_str().unwrap());
+    let all = server.get(&path).ok();
+    assert!(all["columns"].as_object().unwrap().keys().all(|name| !name.starts_with("layer/")), "{all:#}");
+    let named = server.get(&format!("{path}?names=layer/hidden.0/update_ratio")).ok();
+    assert_eq!(named["columns"]["layer/hidden.0/update_ratio"][12], json!(ratio));
+    let csv = server.get(&format!("{}/layers?format=csv", path.trim_end_matches("/metrics"))).text();
+    assert!(csv.starts_with("name,") && csv.lines().count() == 4, "{csv}");
+
+    // Looking changes no bit.
+    let mut unwatched = spec(1.0);
+    unwatched["record"] = json!({"layer_statistics": false});
+    let unwatched = server.train(&unwatched);
+    let weights = |job: &Value| server.weights(job["id"].as_str().unwrap(), "last");
+    assert!(weights(&unwatched) == weights(&narrow));
+    layers_missing(&server, &unwatched);
+}
+
+fn layers_missing(server: &Server, job: &Value) {
+    let problem = server.get(&format!("/v1/jobs/{}/layers", job["id"].as_str().unwrap())).problem(404, "not_found");
+    assert!(problem["detail"].as_str().unwrap().contains("layer_statistics"), "{problem:#}");
+}

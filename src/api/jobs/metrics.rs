@@ -24,13 +24,15 @@ const MOST_POINTS: usize = 10_000;
 /// A curve of more points than the picture has pixels is thinned.
 const PICTURE_POINTS: usize = 2_000;
 /// What stands before the named columns.
+/// What the names of the layers' statistics begin with: they are told where they are named, or by `…/layers`.
+pub(super) const LAYER: &str = "layer/";
 pub(in crate::api) const INDEX: [&str; 4] = ["time", "step", "epoch", "train_seconds"];
 
 /// Which numbers.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct MetricParams {
-    /// Names, repeatable or separated by commas; all when none is given.
+    /// Names, repeatable or separated by commas; all but those of the layers when none is given.
     #[param(required = false, example = json!(["loss", "val_loss"]))]
     names: Vec<String>,
     /// `epoch` or `step`.
@@ -121,9 +123,17 @@ pub(super) async fn get(
     if conditional::has(&headers, &tag) {
         return Ok(conditional::not_modified(&tag));
     }
+    let names = match wanted.names.is_empty() {
+        true => {
+            let mut all = app.store().metric_names(id, wanted.by).await?;
+            all.retain(|name| !name.starts_with(LAYER));
+            all
+        }
+        false => wanted.names.clone(),
+    };
     let query = MetricQuery {
         axis: wanted.by,
-        names: with_index(&wanted.names),
+        names: with_index(&names),
         after: cursor(wanted.after.as_deref(), wanted.by)?,
         limit: MOST_POINTS,
         max_points: wanted.max_points,

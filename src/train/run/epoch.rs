@@ -1,8 +1,10 @@
 //! The end of an epoch: evaluation, plateau, early stopping, report.
 
+use super::layers::Look;
 use super::{EpochEnd, Run, stop_of};
 use crate::data::Examples;
 use crate::nn::Noise;
+use crate::nn::optimizer::StepInfo;
 use crate::nn::schedule::Time;
 use crate::num::{Real, reduce};
 use crate::train::evaluate::add_losses;
@@ -28,8 +30,23 @@ impl<T: Real> Run<'_, T> {
         }
         metrics.push(("learning_rate".into(), self.learning_rate()));
         self.last = metrics;
+        self.look_into_layers(0, false);
         self.report_epoch(false);
         Ok(EpochEnd::Next)
+    }
+
+    /// Refreshes `layer_metrics` where a look is due.
+    fn look_into_layers(&mut self, epoch: u64, is_last: bool) {
+        self.layer_metrics.clear();
+        let learning_rate = self.learning_rate();
+        let time = self.time();
+        let Run { plan, network, optimizer, penalties, parameters, buffers, state, layers, layer_metrics, .. } = self;
+        if let Some(probe) = layers.as_mut().filter(|probe| probe.is_due(epoch, is_last)) {
+            let noise = Noise { seed: plan.seed, epoch, step: time.step };
+            let info = StepInfo { learning_rate, epoch: time.epoch, momentum: plan.schedule.momentum(time) };
+            let look = Look { plan, network, optimizer, penalties, parameters, buffers, state, noise, info };
+            probe.append(look, layer_metrics);
+        }
     }
 
     /// Evaluates, decides, tells.
@@ -110,6 +127,7 @@ impl<T: Real> Run<'_, T> {
             self.append_test(&mut metrics);
         }
         self.last = metrics;
+        self.look_into_layers(epoch, reason.is_some());
         self.report_epoch(improved);
         if cut {
             self.observer.event(&Event::RateCut { epoch, from: before, to: self.learning_rate() });
@@ -121,6 +139,7 @@ impl<T: Real> Run<'_, T> {
         self.observer.epoch(&EpochReport {
             at: self.at,
             metrics: &self.last,
+            layers: &self.layer_metrics,
             best: self.best.as_ref(),
             improved,
             patience_left: self.tracker.as_ref().and_then(Tracker::patience_left),

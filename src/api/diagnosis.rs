@@ -1,0 +1,134 @@
+//! What limits a job, and the change that would help: the rules of `practice::diagnosis` over what was recorded.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::extract::{FromParams, Params, Query};
+use super::jobs::job_id;
+use super::list::{self, Format};
+use super::problem::{Problem, ProblemBody};
+use super::specs;
+use crate::practice::diagnosis::{Curves, Diverged, Finding, Run, diagnose};
+use crate::spec;
+use crate::store::{Axis, Job, MetricQuery};
+
+/// Points read at a time.
+const PAGE: usize = 10_000;
+/// Reports of a job that are looked through.
+const REPORTS: u32 = 50;
+
+/// The route of the diagnosis.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get))
+}
+
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DiagnosisParams {
+    /// `rows`, `csv` or `ndjson`: a row a finding.
+    #[param(required = false, inline)]
+    format: Option<Format>,
+}
+
+impl FromParams for DiagnosisParams {
+    fn read(params: &mut Params) -> DiagnosisParams {
+        DiagnosisParams { format: Format::read(params) }
+    }
+}
+
+/// Says in plain words what limits a job, with the numbers it rests on, and offers the change as a merge patch that `POST …/fork` takes.
+#[utoipa::path(get, path = "/v1/jobs/{job}/diagnosis", tag = "jobs",
+    params(("job" = String, Path, description = "The job's id"), DiagnosisParams),
+    responses((status = 200, description = "`{\"data\":[{\"code\",\"severity\":\"info|warn|error\",\"message\",\"evidence\",\"advice\",\"patch\",\"source\"}],\"complete\"}`, the worst first; `complete` is false while the job runs, `patch` null where only you can help", body = Value),
+              (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json")))]
+async fn get(
+    State(app): State<App>,
+    Path(job): Path<String>,
+    Query(params): Query<DiagnosisParams>,
+    headers: HeaderMap,
+    _uri: Uri,
+) -> Result<Response, Problem> {
+    let job = app.store().job_get(job_id(&job)?).await?;
+    let complete = job.status.is_finished();
+    let spec = job.spec.clone().unwrap_or_default();
+    let findings: Vec<Value> = findings(&app, &job, &spec).await?.iter().map(|finding| body(finding, &spec)).collect();
+    match Format::chosen(params.format, &headers) {
+        Format::Json => Ok(axum::Json(json!({"data": findings, "complete": complete})).into_response()),
+        other => list::table(&findings, other),
+    }
+}
+
+async fn findings(app: &App, job: &Job, spec: &Value) -> Result<Vec<Finding>, Problem> {
+    let proved = specs::prove(app, spec, false).await?;
+    let facts = spec::facts(&proved.spec, &proved.schema);
+    let curves = curves(app, job).await?;
+    let (reports, _) = app.store().report_list(Some(job.id), None, REPORTS, None).await?;
+    let failed = |kind: &str| reports.iter().any(|report| report.kind == kind && report.verdict == "failed");
+    let run = Run {
+        facts: &facts,
+        curves: &curves,
+        is_over: job.status.is_finished(),
+        epochs_done: job.stop_reason.as_deref() == Some("epochs_done"),
+        diverged: diverged(job),
+        gradient_failed: failed("gradient"),
+        overfit_failed: failed("overfit"),
+    };
+    Ok(diagnose(&run))
+}
+
+fn diverged(job: &Job) -> Option<Diverged> {
+    let error = job.error.as_ref().filter(|error| error["code"] == "diverged")?;
+    let number = |name: &str| error[name].as_u64().unwrap_or(0);
+    Some(Diverged { tensor: error["tensor"].as_str()?.to_owned(), epoch: number("epoch"), step: number("step") })
+}
+
+/// All that was recorded by epoch, and the loss by step.
+async fn curves(app: &App, job: &Job) -> Result<Curves, Problem> {
+    let mut curves = Curves::default();
+    for (axis, names) in [(Axis::Epoch, Vec::new()), (Axis::Step, vec!["step".to_owned(), "loss".to_owned()])] {
+        let mut after = 0;
+        loop {
+            let query = MetricQuery { axis, names: names.clone(), after, limit: PAGE, max_points: None };
+            let read = app.store().metric_read(job.id, &query).await?;
+            let key = read.columns.iter().find(|column| column.name == axis.as_str());
+            for point in 0..read.points {
+                let Some(at) = key.and_then(|key| key.values.get(point).copied().flatten()) else { continue };
+                // A number that is not finite is told as one; a point without a value is left out.
+                let value = |column: &'_ crate::store::MetricColumn| {
+                    let spoilt = || column.nonfinite.iter().any(|(place, _)| *place == point).then_some(f64::INFINITY);
+                    column.values.get(point).copied().flatten().or_else(spoilt)
+                };
+                match axis {
+                    Axis::Epoch => {
+                        let present =
+                            read.columns.iter().filter_map(|column| Some((column.name.as_str(), value(column)?)));
+                        curves.epoch(at as u64, present);
+                    }
+                    Axis::Step => {
+                        let loss = read.columns.iter().find(|column| column.name == "loss").and_then(value);
+                        loss.into_iter().for_each(|loss| curves.step(at as u64, loss));
+                    }
+                }
+            }
+            if !read.has_more {
+                break;
+            }
+            after = read.next;
+        }
+    }
+    Ok(curves)
+}
+
+fn body(finding: &Finding, spec: &Value) -> Value {
+    let Finding { code, severity, message, evidence, advice, changes, source } = finding;
+    let evidence: Map<String, Value> =
+        evidence.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let patch = if changes.is_empty() { Value::Null } else { spec::patch_of(changes, spec) };
+    json!({"code": code, "severity": severity.name(), "message": message, "evidence": evidence, "advice": advice, "patch": patch, "source": source})
+}

@@ -1,0 +1,198 @@
+//! What limits a run, in plain words: small pure rules over what was recorded, each with its trigger, its numbers, its advice and the change that it offers.
+//!
+//! The rules are those of the notes, of CS231n's third chapter, of Karpathy's recipe and of the tuning playbook, with thresholds that were measured on a grid
+//! of runs. A healthy run has no finding of level error, and no two findings of a run contradict each other.
+
+mod fitting;
+mod layers;
+mod run;
+mod steps;
+mod suspicions;
+
+pub use run::{Curves, Diverged, Facts, HiddenFacts, Run, TaskFacts};
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// It costs something.
+    Warn,
+    /// The result is not worth much.
+    Error,
+}
+
+impl Severity {
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warn => "warn",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// A change of a spec that a finding offers; `spec` renders it as a merge patch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The optimizer's learning rate.
+    LearningRate(f64),
+    /// The momentum of plain gradient descent.
+    Momentum(f64),
+    /// The activation of all hidden layers of the trunk, each with the initialisation that fits.
+    Activation(&'static str),
+    /// The initialisation that fits each layer.
+    FittingInit,
+    /// Output biases at the prior.
+    PriorBias,
+    /// Numeric inputs centred and scaled.
+    Standardize,
+    /// The units of all hidden layers of the trunk, times this.
+    Units(u64),
+    /// λ of the L2 penalty.
+    L2(f64),
+    /// Dropout of all hidden layers.
+    Dropout(f64),
+    /// Passes over the training part.
+    Epochs(u64),
+    /// Early stopping with so much patience.
+    EarlyStopping(u64),
+    /// Rows of a batch.
+    BatchSize(u64),
+    /// Clipping by norm.
+    ClipNorm(f64),
+    /// Another schedule without parameters of its own.
+    Schedule(&'static str),
+    /// A warm-up of so many steps.
+    Warmup(u64),
+    /// Balanced class weights for a task.
+    BalancedClasses(String),
+    /// The weight of a task.
+    TaskWeight(String, f64),
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Its name: stable, `snake_case`.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is wrong, in plain words with the numbers.
+    pub message: String,
+    /// The numbers it rests on.
+    pub evidence: Vec<(&'static str, f64)>,
+    /// What to do.
+    pub advice: String,
+    /// The change that does it; none where only the user can.
+    pub changes: Vec<Change>,
+    /// Where the rule comes from.
+    pub source: &'static str,
+}
+
+/// A rule: what it finds in a run, if it finds something.
+type Rule = fn(&Run<'_>) -> Option<Finding>;
+
+/// All rules, causes before what follows from them.
+const RULES: [Rule; 24] = [
+    steps::diverged,
+    suspicions::gradient_wrong,
+    suspicions::unscaled_inputs,
+    layers::wide_tanh,
+    layers::dead,
+    steps::too_large,
+    layers::saturated,
+    layers::vanishing,
+    steps::too_small,
+    steps::decayed_away,
+    steps::bad_start,
+    fitting::majority_only,
+    fitting::cannot_overfit,
+    fitting::underfitting,
+    fitting::overfitting,
+    fitting::stopped_early,
+    fitting::better_on_validation,
+    suspicions::penalty_dominates,
+    suspicions::starved_task,
+    steps::always_clipped,
+    steps::unstable_start,
+    steps::few_updates,
+    fitting::small_validation,
+    fitting::wasted_epochs,
+];
+
+/// What follows from what: where the first is found, the second says nothing new.
+const COVERS: [(&str, &[&str]); 11] = [
+    (
+        "diverged",
+        &[
+            "steps_too_large",
+            "saturated_units",
+            "dead_units",
+            "majority_only",
+            "underfitting",
+            "unstable_start",
+            "overfitting",
+            "steps_too_small",
+            "vanishing_gradient",
+            "clipped_steps",
+            "few_updates",
+            "wasted_epochs",
+            "bad_start",
+            "still_improving",
+        ],
+    ),
+    (
+        "dead_units",
+        &[
+            "steps_too_large",
+            "majority_only",
+            "underfitting",
+            "wasted_epochs",
+            "steps_too_small",
+            "unstable_start",
+            "still_improving",
+        ],
+    ),
+    (
+        "steps_too_large",
+        &[
+            "saturated_units",
+            "majority_only",
+            "underfitting",
+            "unstable_start",
+            "steps_too_small",
+            "wasted_epochs",
+            "still_improving",
+            "overfitting",
+        ],
+    ),
+    ("saturated_units", &["majority_only", "underfitting", "steps_too_small", "wasted_epochs", "vanishing_gradient"]),
+    ("wide_tanh", &["saturated_units", "bad_start"]),
+    ("vanishing_gradient", &["steps_too_small", "majority_only", "underfitting", "still_improving", "wasted_epochs"]),
+    (
+        "steps_too_small",
+        &["majority_only", "underfitting", "still_improving", "wasted_epochs", "few_updates", "decayed_away"],
+    ),
+    ("decayed_away", &["majority_only", "underfitting", "wasted_epochs"]),
+    ("penalty_dominates", &["underfitting", "majority_only"]),
+    ("underfitting", &["still_improving", "few_updates", "wasted_epochs"]),
+    ("overfitting", &["wasted_epochs", "still_improving"]),
+];
+
+/// Says what limits a run, the worst first. May be asked while it runs: what needs its end is then not judged.
+pub fn diagnose(run: &Run<'_>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = RULES.iter().filter_map(|rule| rule(run)).collect();
+    let present: Vec<&str> = found.iter().map(|finding| finding.code).collect();
+    let covered = |code: &str| {
+        COVERS.iter().any(|(cause, effects)| present.contains(cause) && effects.contains(&code) && *cause != code)
+    };
+    found.retain(|finding| !covered(finding.code));
+    // Stable: among equals the order of the rules stays, causes first.
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! What goes on inside the layers, looked at after some epochs on the same rows: activations that saturate or die, slopes that vanish, steps that are too
+//! large for the weights. A look costs about one step over its rows and leaves no trace in the run.
+
+use crate::data::{BatchBuffer, Examples};
+use crate::nn::optimizer::{Method, Optimizer, Rows, State, StepInfo};
+use crate::nn::{Activation, LayerView, Network, Noise, Penalties, Role, Workspace};
+use crate::num::Real;
+use crate::train::plan::{Plan, Switch};
+use crate::train::view::Lists;
+
+/// Rows that are looked at, at most.
+const MOST_ROWS: usize = 256;
+/// A look may cost such a share of the epochs between two looks.
+const SHARE: usize = 32;
+/// And there are about so many of them, however long the run.
+const MOST_LOOKS: u64 = 200;
+/// After each of the first epochs it is looked whatever it costs: most of what goes wrong shows there.
+const FIRST_EPOCHS: u64 = 3;
+
+/// What a look needs beside the run itself.
+pub(super) struct LayerProbe<T: 'static> {
+    every: u64,
+    batch: BatchBuffer<T>,
+    lists: Lists<T>,
+    space: Workspace<T>,
+    gradient: Vec<T>,
+    buffers: Vec<T>,
+    /// Parameters and slots of one tensor, as they were.
+    before: Vec<T>,
+}
+
+/// What of the run a look sees, and puts back as it was.
+pub(super) struct Look<'a, T> {
+    pub plan: &'a Plan,
+    pub network: &'a Network,
+    pub optimizer: &'a Optimizer,
+    pub penalties: &'a Penalties,
+    pub parameters: &'a mut [T],
+    pub buffers: &'a [T],
+    pub state: &'a mut State<T>,
+    pub noise: Noise,
+    pub info: StepInfo,
+}
+
+impl<T: Real> LayerProbe<T> {
+    /// Makes ready; `None` where statistics are switched off or there is no row.
+    pub fn new(plan: &Plan, network: &Network, train: &Examples<T>) -> Option<LayerProbe<T>> {
+        if plan.record.layer_statistics == Switch::Off || train.rows == 0 {
+            return None;
+        }
+        let count = train.rows.min(MOST_ROWS);
+        let rows: Vec<u32> = (0..count).map(|i| (i * train.rows / count) as u32).collect();
+        let mut batch = train.buffer(count);
+        train.gather(&rows, &mut batch);
+        let every = match plan.record.layer_statistics {
+            Switch::On => 1,
+            _ => ((SHARE * count).div_ceil(train.rows) as u64).max(plan.epochs / MOST_LOOKS),
+        };
+        let largest = weights(network).map(|(_, segment)| segment.len()).max().unwrap_or(0);
+        Some(LayerProbe {
+            every,
+            batch,
+            lists: Lists::default(),
+            space: network.workspace(count, plan.threads),
+            gradient: vec![T::ZERO; network.layout().len()],
+            buffers: vec![T::ZERO; network.buffers().len()],
+            before: Vec::with_capacity(largest * 4),
+        })
+    }
+
+    /// Whether it is looked after this epoch, the last one among them.
+    pub fn is_due(&self, epoch: u64, is_last: bool) -> bool {
+        is_last || epoch <= FIRST_EPOCHS || epoch.is_multiple_of(self.every)
+    }
+
+    /// Appends `layer/NAME/WHAT` of every hidden layer and output.
+    pub fn append(&mut self, look: Look<'_, T>, metrics: &mut Vec<(String, f64)>) {
+        let LayerProbe { batch, lists, space, gradient, buffers, before, .. } = self;
+        let Look { plan, network, optimizer, penalties, parameters, noise, info, state, .. } = look;
+        buffers.copy_from_slice(look.buffers);
+        let examples = &batch.examples;
+        lists.with_batch(examples, 0..examples.rows, true, |batch| {
+            network.gradient(parameters, buffers, batch, noise, penalties, None, space, gradient)
+        });
+        let architecture = network.architecture();
+        let hidden = architecture.hidden.iter().chain(architecture.heads.iter().flat_map(|head| &head.hidden));
+        for (layer, activation) in space.layers(network).zip(hidden.map(|layer| layer.activation)) {
+            activity(&layer, activation, examples.rows, metrics);
+        }
+        let layout = network.layout();
+        let slopes: Vec<(f64, f64)> = weights(network)
+            .map(|(_, segment)| {
+                let norm = norm(&gradient[segment.range()]);
+                (norm, norm / (segment.len().max(1) as f64).sqrt())
+            })
+            .collect();
+        if let Some(clipping) = plan.clipping {
+            let all = |_: usize| Rows::All;
+            let whole = crate::nn::clipping::gradient_norm(layout, gradient, &all);
+            clipping.apply(layout, gradient, &all, whole);
+        }
+        for ((index, segment), (slope, rms)) in weights(network).zip(slopes) {
+            let layer = segment.name.trim_end_matches(".weight");
+            let weight = norm(&parameters[segment.range()]);
+            let mut push = |what: &str, value: f64| metrics.push((format!("layer/{layer}/{what}"), value));
+            push("gradient_norm", slope);
+            push("gradient_rms", rms);
+            push("weight_norm", weight);
+            if !matches!(optimizer.method, Method::Lbfgs(_)) && weight > 0.0 {
+                let moved = step_of(optimizer, network, info, index, parameters, gradient, state, before);
+                push("update_ratio", moved / weight);
+            }
+        }
+    }
+}
+
+/// The weight tensors of the dense layers with their places in the layout.
+fn weights(network: &Network) -> impl Iterator<Item = (usize, &crate::nn::Segment)> {
+    network.layout().segments().iter().enumerate().filter(|(_, segment)| segment.role == Role::Weight)
+}
+
+fn norm<T: Real>(values: &[T]) -> f64 {
+    // Summed in f64, so that the square of a large f32 is no infinity.
+    values.iter().map(|value| value.to_f64() * value.to_f64()).sum::<f64>().sqrt()
+}
+
+/// How far the optimizer would move one tensor now; everything is put back.
+fn step_of<T: Real>(
+    optimizer: &Optimizer,
+    network: &Network,
+    info: StepInfo,
+    index: usize,
+    parameters: &mut [T],
+    gradient: &[T],
+    state: &mut State<T>,
+    before: &mut Vec<T>,
+) -> f64 {
+    let layout = network.layout();
+    let range = layout.segments()[index].range();
+    before.clear();
+    before.extend_from_slice(&parameters[range.clone()]);
+    state.slots.iter().for_each(|slot| before.extend_from_slice(&slot[range.clone()]));
+    let scalars = state.scalars.clone();
+    let only = |segment: usize| if segment == index { Rows::All } else { Rows::Resting };
+    optimizer.step(layout, info, parameters, gradient, &only, state);
+    let moved: f64 = parameters[range.clone()]
+        .iter()
+        .zip(before.iter())
+        .map(|(after, before)| (after.to_f64() - before.to_f64()).powi(2))
+        .sum();
+    let (weights, mut slots) = before.split_at(range.len());
+    parameters[range.clone()].copy_from_slice(weights);
+    for slot in &mut state.slots {
+        let (own, rest) = slots.split_at(range.len());
+        slot[range.clone()].copy_from_slice(own);
+        slots = rest;
+    }
+    state.scalars = scalars;
+    moved.sqrt()
+}
+
+/// Mean and spread of what a layer gives, and the shares of it that carry no slope.
+fn activity<T: Real>(layer: &LayerView<'_, T>, activation: Activation, rows: usize, metrics: &mut Vec<(String, f64)>) {
+    let mut push = |what: &str, value: f64| metrics.push((format!("layer/{}/{what}", layer.name), value));
+    let (mean, std) = moments(layer.activations);
+    push("activation_mean", mean);
+    push("activation_std", std);
+    push("pre_activation_std", moments(layer.pre_activations).1);
+    let count = (rows * layer.units).max(1) as f64;
+    // Where the slope has all but vanished; the bounds are the usual ones of plots of saturation.
+    let flat: Option<fn(f64) -> bool> = match activation {
+        Activation::Sigmoid => Some(|a| !(0.05..=0.95).contains(&a)),
+        Activation::Tanh | Activation::HardTanh | Activation::Softsign => Some(|a| a.abs() > 0.95),
+        _ => None,
+    };
+    if let Some(flat) = flat {
+        let saturated = layer.activations.iter().filter(|a| flat(a.to_f64())).count();
+        push("saturated_share", saturated as f64 / count);
+    }
+    if matches!(activation, Activation::Relu) {
+        let alive = |unit: usize| layer.activations.iter().skip(unit).step_by(layer.units).any(|a| *a > T::ZERO);
+        let dead = (0..layer.units).filter(|unit| !alive(*unit)).count();
+        push("dead_share", dead as f64 / layer.units.max(1) as f64);
+        let zeros = layer.activations.iter().filter(|a| **a == T::ZERO).count();
+        push("zero_share", zeros as f64 / count);
+    }
+}
+
+/// Mean and standard deviation.
+fn moments<T: Real>(values: &[T]) -> (f64, f64) {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().map(|x| x.to_f64()).sum::<f64>() / count;
+    let variance = values.iter().map(|x| (x.to_f64() - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
+}
