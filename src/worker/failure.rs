@@ -47,8 +47,8 @@ impl Failure {
         Self::new("data", "The data cannot be trained on", detail, json!({"advice": advice}))
     }
 
-    /// The numbers of the run stopped being finite.
-    pub fn diverged(divergence: &Divergence, learning_rate: Option<f64>) -> Self {
+    /// The numbers of the run stopped being finite; `lower` is a learning rate to try.
+    pub fn diverged(divergence: &Divergence, lower: Option<f64>) -> Self {
         let Divergence { tensor, kind, epoch, step, rows } = divergence;
         let layer = tensor.strip_suffix(".weight").or_else(|| tensor.strip_suffix(".bias")).unwrap_or(tensor);
         let shown: Vec<String> = rows.iter().take(10).map(ToString::to_string).collect();
@@ -58,7 +58,6 @@ impl Failure {
             epoch + 1,
             shown.join(", ")
         );
-        let lower = learning_rate.map(|rate| rate / 10.0);
         let advice = match (*kind, lower) {
             ("input", _) => "look at these rows: an input is not finite, or far too large".to_owned(),
             (_, Some(lower)) => format!(

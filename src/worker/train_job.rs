@@ -170,7 +170,8 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
             let train::Divergence { tensor, epoch, step, .. } = &divergence;
             let diverged = Diverged { tensor: tensor.clone(), epoch: *epoch, step: *step };
             watch.diagnose(End { epochs_done: false, diverged: Some(diverged) });
-            Err(Failure::diverged(&divergence, learning_rate(spec)))
+            let lower = (facts.optimizer != "lbfgs").then(|| facts.much_lower_rate());
+            Err(Failure::diverged(&divergence, lower))
         }
         Err(train::Failure::Observer(error)) => {
             // The recorder knows the store's error, and says it when the job is let go of.
@@ -199,11 +200,6 @@ fn remember(session: &Session<'_>, curves: &mut Curves) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// The rate that the job was asked for.
-fn learning_rate(spec: &ResolvedSpec) -> Option<f64> {
-    spec.to_json().pointer("/optimizer/learning_rate").and_then(serde_json::Value::as_f64)
 }
 
 /// Checkpoints to keep.

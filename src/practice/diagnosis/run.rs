@@ -103,6 +103,11 @@ impl Facts {
         round(f64::min(self.learning_rate / 3.0, self.usual_rate()))
     }
 
+    /// A far lower rate, for a run that blew up.
+    pub fn much_lower_rate(&self) -> f64 {
+        round(f64::min(self.learning_rate * 0.1, self.usual_rate()))
+    }
+
     /// A higher rate: ten times, and no less than usual where the present one is far below.
     pub fn higher_rate(&self) -> f64 {
         let usual = self.usual_rate();

@@ -23,7 +23,7 @@ pub(super) fn diverged(run: &Run<'_>) -> Option<Finding> {
     let mut evidence = vec![("step", step as f64), ("learning_rate", facts.learning_rate)];
     evidence.extend(losses.iter().rev().take(1).map(|(_, loss)| ("last_loss", *loss)));
     evidence.extend(run.first_loss().map(|loss| ("first_loss", loss)));
-    let rate = round(f64::min(facts.learning_rate * 0.1, facts.usual_rate()));
+    let rate = facts.much_lower_rate();
     Some(Finding {
         code: "diverged",
         // A classifier can be right with confidence gone wild; its probabilities are not worth much then.
