@@ -57,7 +57,7 @@ impl Kit {
             dataset,
             also_uses: Vec::new(),
             version: String::new(),
-            arithmetic_version: 1,
+            arithmetic_version: crate::train::ARITHMETIC_VERSION,
             request_id: None,
             spec: request.clone(),
             request,
