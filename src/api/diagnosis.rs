@@ -1,7 +1,7 @@
 //! What limits a job, and the change that would help: the rules of `practice::diagnosis` over what was recorded.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use utoipa::IntoParams;
@@ -9,8 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
+use super::conditional;
 use super::extract::{FromParams, Params, Query};
-use super::jobs::job_id;
+use super::jobs::{job_id, wire};
 use super::list::{self, Format};
 use super::problem::{Problem, ProblemBody};
 use super::specs;
@@ -46,22 +47,27 @@ impl FromParams for DiagnosisParams {
 #[utoipa::path(get, path = "/v1/jobs/{job}/diagnosis", tag = "jobs",
     params(("job" = String, Path, description = "The job's id"), DiagnosisParams),
     responses((status = 200, description = "`{\"data\":[{\"code\",\"severity\":\"info|warn|error\",\"message\",\"evidence\",\"advice\",\"patch\",\"source\"}],\"complete\"}`, the worst first; `complete` is false while the job runs, `patch` null where only you can help", body = Value),
+              (status = 304, description = "Nothing has changed"),
               (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json")))]
 async fn get(
     State(app): State<App>,
     Path(job): Path<String>,
     Query(params): Query<DiagnosisParams>,
     headers: HeaderMap,
-    _uri: Uri,
 ) -> Result<Response, Problem> {
     let job = app.store().job_get(job_id(&job)?).await?;
+    let tag = wire::tag(job.revision);
+    if conditional::has(&headers, &tag) {
+        return Ok(conditional::not_modified(&tag));
+    }
     let complete = job.status.is_finished();
     let spec = job.spec.clone().unwrap_or_default();
     let findings: Vec<Value> = findings(&app, &job, &spec).await?.iter().map(|finding| body(finding, &spec)).collect();
-    match Format::chosen(params.format, &headers) {
-        Format::Json => Ok(axum::Json(json!({"data": findings, "complete": complete})).into_response()),
-        other => list::table(&findings, other),
-    }
+    let response = match Format::chosen(params.format, &headers) {
+        Format::Json => axum::Json(json!({"data": findings, "complete": complete})).into_response(),
+        other => list::table(&findings, other)?,
+    };
+    Ok(conditional::tagged(response, &tag))
 }
 
 async fn findings(app: &App, job: &Job, spec: &Value) -> Result<Vec<Finding>, Problem> {

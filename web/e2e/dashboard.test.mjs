@@ -224,6 +224,32 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       await accessible(page, "a comparison");
     }));
 
+  it("says what limits a run, and starts the change that helps", () =>
+    story(async (page) => {
+      // The file that an earlier story uploaded, with steps so small that nothing is learned.
+      const spec = {
+        dataset: "iris",
+        target: "species",
+        name: "too-slow",
+        epochs: 20,
+        optimizer: { type: "sgd", learning_rate: 0.0001 },
+      };
+      const made = await fetch(`${server.url}/v1/jobs?wait=20`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(spec),
+      });
+      const job = await made.json();
+      assert.equal(job.status, "succeeded", JSON.stringify(job));
+      await page.goto(`${server.url}/jobs/${job.id}`);
+      await page.getByRole("heading", { name: "What limits it" }).waitFor();
+      await page.getByRole("heading", { name: "steps too small" }).waitFor();
+      await accessible(page, "a diagnosis");
+      await page.getByRole("button", { name: "Try this change" }).first().click();
+      await page.getByText(/fork of/).waitFor();
+      await page.locator("[data-status=succeeded]").waitFor();
+    }));
+
   it("says what is wrong when a job does not exist", () =>
     story(async (page) => {
       await page.goto(`${server.url}/jobs/job_0198c0c0-0000-7000-8000-000000000000`);

@@ -13,6 +13,7 @@ import { JobActions } from "./job/Actions";
 import { Checkpoints } from "./job/Checkpoints";
 import { Checks } from "./job/Checks";
 import { Curves } from "./job/Curves";
+import { Diagnosis } from "./job/Diagnosis";
 import { EvaluationPanel } from "./job/Evaluation";
 import { Events } from "./job/Events";
 import { Predict } from "./job/Predict";
@@ -86,6 +87,7 @@ function OneJob({ id }: { id: string }) {
       <div class="columns">
         <EvaluationPanel id={job.id} ready={job.best !== null} finished={finished} epoch={job.best?.epoch ?? -1} />
         <div class="stack">
+          <Diagnosis id={job.id} finished={finished} />
           <Checks id={job.id} finished={finished} />
           <Checkpoints id={job.id} name={name} epoch={job.progress?.epoch ?? 0} finished={finished} />
         </div>
