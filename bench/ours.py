@@ -2,12 +2,13 @@
 
 The cost of E epochs is that of a job of 1 + E epochs less that of a job of 1 epoch, so that loading, encoding and the first look at
 the data drop out, and everything that an epoch brings with it in the server's own path stays in: evaluation, metrics of each step and
-epoch on their way into the database, checkpoints. CPU time is that of the whole process.
+epoch on their way into the database, checkpoints.
+
+`process_s` is the CPU time of the whole process. Of W1 and W2 the job's own `train_seconds`, the smallest of many, counts instead: the
+commits of a job, which other threads wait for, take as long as its training, and are looked at in figures.py.
 """
 
 import argparse
-import statistics
-
 import numpy as np
 
 import workloads
@@ -45,6 +46,9 @@ def spec(name, epochs, threads=1):
     if w["opt"] == "sgd":
         optimizer["momentum"] = 0.9
     inputs = {"numeric": "none"}
+    if name == "W2":
+        # Three pixels are blank in every row and would be left out.
+        inputs["columns"] = {column: {"as": "numeric", "scale": "none"} for column in ("x0", "x32", "x39")}
     if "tokens" in w:
         column = {"as": "text", "embedding": "words", "tokenizer": "whitespace", "pooling": "window", "window": w["tokens"]}
         inputs = {"embeddings": {"words": {"dim": w["dim"], "vocabulary": w["vocab"]}}, "columns": {"text": column}}
@@ -72,13 +76,15 @@ def measure(name, threads):
             for _ in range(repeats):
                 jobs.append(server.train(spec(name, epochs, threads)))
             cpu = (server.cpu() - cpu) / repeats
-            return cpu, statistics.median(job["train_seconds"] for job in jobs), jobs[-1]
+            return cpu, min(job["train_seconds"] for job in jobs), jobs[-1]
         if REPEATS[name] > 1:
             cost(1, 2)
         short, long = cost(1, REPEATS[name]), cost(1 + w["epochs"], REPEATS[name])
         for job in server.call("GET", "/v1/jobs?limit=200")["data"]:
             server.call("DELETE", f"/v1/jobs/{job['id']}")
-        workloads.report(name, long[1] - short[1], long[0] - short[0], w["n"] * w["epochs"], long[2]["last"]["loss"], peak_mb=server.memory() / 1e6)
+        cpu, wall = long[0] - short[0], long[1] - short[1]
+        own = wall if REPEATS[name] > 1 else cpu
+        workloads.report(name, wall, own, w["n"] * w["epochs"], long[2]["last"]["loss"], process_s=cpu)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use trainyard::data::csv::{self, ParseOptions};
-use trainyard::data::samples;
+use trainyard::data::examples::TargetColumn;
+use trainyard::data::{Examples, samples};
 use trainyard::nn::architecture::{EmbeddingTable, Head, HiddenLayer, Loss, Normalization, Pooling, TokenInput};
-use trainyard::nn::optimizer::{Adagrad, Method, Rows, Sparse, StepInfo};
+use trainyard::nn::optimizer::{Adagrad, Adam, Method, Momentum, Rows, Sgd, Sparse, StepInfo};
 use trainyard::nn::{
     Activation, Architecture, Batch, InitKind, Network, Noise, Optimizer, Penalties, Targets, Tokens, WeightInit,
 };
@@ -17,7 +18,7 @@ use trainyard::num::{Matrix, Packed, Real, Threads, product, reduce};
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
-    targets = products, sums, functions, steps, tables, files
+    targets = products, sums, functions, steps, optimizers, tables, batches, files
 }
 criterion_main!(benches);
 
@@ -69,33 +70,7 @@ fn functions(criterion: &mut Criterion) {
 
 /// One gradient of a 64-64-10 classifier on 32 rows: what a step of the digits costs without its optimizer.
 fn steps(criterion: &mut Criterion) {
-    let init = WeightInit { kind: InitKind::GlorotUniform, gain: 1.0 };
-    let network = Network::new(Architecture {
-        features: 64,
-        input_dropout: 0.0,
-        input_noise: 0.0,
-        tables: Vec::new(),
-        tokens: Vec::new(),
-        hidden: vec![HiddenLayer {
-            units: 64,
-            activation: Activation::Relu,
-            dropout: 0.0,
-            normalization: Normalization::None,
-            init,
-            bias: 0.0,
-        }],
-        heads: vec![Head {
-            name: "digit".to_owned(),
-            hidden: Vec::new(),
-            outputs: 10,
-            loss: Loss::CrossEntropy { label_smoothing: 0.0 },
-            weight: 1.0,
-            class_weights: None,
-            init,
-            output_bias: vec![0.0; 10],
-        }],
-        activation_sparsity: None,
-    });
+    let network = digits();
     let rows = 32;
     let features = numbers::<f32>(rows * 64);
     let classes: Vec<u32> = (0..rows as u32).map(|row| row % 10).collect();
@@ -122,6 +97,83 @@ fn steps(criterion: &mut Criterion) {
                 &mut space,
                 black_box(&mut gradient),
             )
+        });
+    });
+    group.bench_function("prediction and loss of 64-64-10 relu, 32 rows, f32", |bencher| {
+        bencher.iter(|| network.loss(&parameters, &buffers, black_box(&batch), &mut space));
+    });
+}
+
+fn digits() -> Network {
+    let init = WeightInit { kind: InitKind::GlorotUniform, gain: 1.0 };
+    Network::new(Architecture {
+        features: 64,
+        input_dropout: 0.0,
+        input_noise: 0.0,
+        tables: Vec::new(),
+        tokens: Vec::new(),
+        hidden: vec![HiddenLayer {
+            units: 64,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            normalization: Normalization::None,
+            init,
+            bias: 0.0,
+        }],
+        heads: vec![Head {
+            name: "digit".to_owned(),
+            hidden: Vec::new(),
+            outputs: 10,
+            loss: Loss::CrossEntropy { label_smoothing: 0.0 },
+            weight: 1.0,
+            class_weights: None,
+            init,
+            output_bias: vec![0.0; 10],
+        }],
+        activation_sparsity: None,
+    })
+}
+
+/// A step of the optimizer alone, over as many parameters as 784-128-10 has.
+fn optimizers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("optimizer");
+    let network = digits();
+    let layout = network.layout();
+    group.throughput(Throughput::Elements(layout.len() as u64));
+    let momentum = Sgd { momentum: Momentum::Constant(0.9), ..Sgd::default() };
+    for (name, method) in [("SGD with momentum", Method::Sgd(momentum)), ("Adam", Method::Adam(Adam::default()))] {
+        let optimizer = Optimizer::new(method, 1e-3);
+        let (mut parameters, gradient) = (network.initialise::<f32>(1), numbers::<f32>(layout.len()));
+        let mut state = optimizer.state(layout);
+        let info = StepInfo { learning_rate: 1e-3, epoch: 0, momentum: None };
+        group.bench_function(format!("{name}, {} parameters, f32", layout.len()), |bencher| {
+            bencher.iter(|| {
+                optimizer.step(layout, info, black_box(&mut parameters), &gradient, &|_| Rows::All, &mut state);
+            });
+        });
+    }
+}
+
+/// Copying a batch out of the examples: no more than the copy itself.
+fn batches(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("batch");
+    let (all, features, rows) = (20_000, 784, 64);
+    let examples = Examples {
+        rows: all,
+        features,
+        dense: numbers::<f32>(all * features),
+        targets: vec![TargetColumn::Classes(vec![0; all])],
+        row_ids: (0..all as u32).collect(),
+        ..Examples::default()
+    };
+    let mut buffer = examples.buffer(rows);
+    group.throughput(Throughput::Bytes((4 * rows * features) as u64));
+    let mut first = 0;
+    group.bench_function("gather 64 of 20,000 rows of 784, f32", |bencher| {
+        bencher.iter(|| {
+            first = (first + 7_919) % all as u32;
+            let places: Vec<u32> = (0..rows as u32).map(|i| (first + i * 311) % all as u32).collect();
+            examples.gather(black_box(&places), &mut buffer);
         });
     });
 }

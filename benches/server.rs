@@ -31,6 +31,9 @@ fn main() {
     let jobs: Vec<f64> = (1..=21).map(|seed| iris(&server, seed)).collect();
     figure("POST of an iris job, 200 epochs, to succeeded", &jobs, "ms");
 
+    let hundred: Vec<f64> = (0..3).map(|_| milliseconds(|| queue_of_iris(&server, 100))).collect();
+    figure("100 such jobs through the queue", &hundred, "ms");
+
     let job = server.train(&iris_spec(1));
     let path = format!("/v1/jobs/{}/predictions", job["id"].as_str().unwrap());
     let row = json!({"rows": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]});
@@ -56,6 +59,15 @@ fn iris(server: &Server, seed: u64) -> f64 {
         assert_eq!(job["status"], "succeeded", "{job:#}");
         assert_eq!(job["progress"]["epoch"], 200, "{job:#}");
     })
+}
+
+/// Claims, metric writes and ends of many short jobs, two at a time or as many as there are processors.
+fn queue_of_iris(server: &Server, jobs: u64) {
+    let ids: Vec<Value> = (0..jobs).map(|seed| server.post("/v1/jobs", &iris_spec(seed)).ok()["id"].clone()).collect();
+    for id in ids {
+        let id = id.as_str().unwrap();
+        while server.get(&format!("/v1/jobs/{id}?wait=30")).ok()["status"] != "succeeded" {}
+    }
 }
 
 fn iris_spec(seed: u64) -> Value {

@@ -1,5 +1,7 @@
 //! Encoded rows: what the network eats, and the copying of batches out of them. Not how cells become numbers.
 
+use crate::num::prefetch;
+
 /// Encoded rows. `dense` is row-major, `[rows, features]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples<T> {
@@ -140,9 +142,16 @@ impl<T: Copy> TargetColumn<T> {
     }
 }
 
+/// Bytes of rows that are asked for before their turn: rows of a large table come from far away, one here and one there.
+const ASKED_AHEAD: usize = 4096;
+
 fn gather_rows<T: Copy>(from: &[T], width: usize, indices: &[u32], to: &mut Vec<T>) {
     to.clear();
-    for &i in indices {
+    let ahead = (ASKED_AHEAD / (width * size_of::<T>()).max(1)).clamp(1, 16);
+    for (place, &i) in indices.iter().enumerate() {
+        if let Some(&next) = indices.get(place + ahead) {
+            prefetch(&from[next as usize * width..][..width]);
+        }
         to.extend_from_slice(&from[i as usize * width..(i as usize + 1) * width]);
     }
 }
