@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import threading
 import time
+from datetime import datetime
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def small_jobs():
         started = [server.train(iris()) for _ in range(5)]
         first = []
         for job in started:
-            index = server.call("GET", f"/v1/jobs/{job['id']}/metrics?axis=step&names=loss")
+            index = server.call("GET", f"/v1/jobs/{job['id']}/metrics?by=step&names=loss")
             first.append(first_step_ms(job, index))
         print(f"W1, start of the job to its first step: {statistics.median(first):.1f} ms")
 
@@ -47,10 +48,8 @@ def small_jobs():
 
 
 def first_step_ms(job, metrics):
-    from datetime import datetime
-    began = datetime.fromisoformat(job["started_at"].replace("Z", "+00:00")).timestamp() * 1e3
-    columns = metrics.get("columns", metrics)
-    return columns["time"][0] - began
+    began, first = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (job["started_at"], metrics["columns"]["time"][0]))
+    return (first - began).total_seconds() * 1e3
 
 
 def large_jobs():
@@ -58,7 +57,7 @@ def large_jobs():
         w = workloads.WORKLOADS[name]
         with Server(ours.DATA) as server:
             job = server.train(ours.spec(name, 1))
-            index = server.call("GET", f"/v1/jobs/{job['id']}/metrics?axis=step&names=loss")
+            index = server.call("GET", f"/v1/jobs/{job['id']}/metrics?by=step&names=loss")
             data, parameters = 4 * w["n"] * (w["d"] + 1), 4 * job["parameters"]
             more = server.memory() - data - 10 * parameters
             print(f"{name}: start to first step {first_step_ms(job, index):.0f} ms; peak memory {server.memory() / 1e6:.0f} MB, that is data "
