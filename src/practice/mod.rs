@@ -5,14 +5,21 @@
 //! kept is not decided here.
 
 mod batch;
+mod beginning;
 mod chance;
 pub mod diagnosis;
 mod gradient;
 mod initial_loss;
+mod lr_range;
 mod overfit;
+mod short;
 
+pub use beginning::{
+    InitStatistics, InputIndependent, LayerAtStart, beginning_rows, check_init, check_input_independent,
+};
 pub use gradient::{GradientCheck, GradientPoint, TensorCheck, Worst, check_gradient, gradient_rows};
 pub use initial_loss::{InitialLoss, TaskInitialLoss, check_initial_loss};
+pub use lr_range::{LrRange, RangeCurve, check_lr_range, range_rows};
 pub use overfit::{Curve, Overfit, check_overfit, overfit_rows};
 
 use serde::Serialize;

@@ -68,7 +68,7 @@ const ELSEWHERE: [(&str, &str); 16] = [
 ];
 
 /// Checks that a job can run before it trains.
-pub(super) const CHECKS: [&str; 3] = ["initial_loss", "gradient", "overfit"];
+pub(super) const CHECKS: [&str; 6] = ["initial_loss", "gradient", "overfit", "init", "input_independent", "lr_range"];
 
 /// Proves a request against a dataset's schema and the server's limits.
 ///

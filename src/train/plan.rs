@@ -50,6 +50,17 @@ pub struct Plan {
     pub encoder: Vec<u8>,
 }
 
+impl Plan {
+    /// Rows of an ordinary step; all where a step takes all, or as many as the first of the client's own batches has.
+    pub fn batch_rows(&self) -> usize {
+        match &self.batching {
+            Batching::Rows { size, .. } => *size,
+            Batching::Full => usize::MAX,
+            Batching::Given(batches) => batches.first().map_or(1, Vec::len),
+        }
+    }
+}
+
 /// The unit of a target: own = output · std + mean.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OwnUnit {

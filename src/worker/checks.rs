@@ -75,6 +75,35 @@ fn check<T: Real>(recorder: &mut Recorder, subject: &Subject<'_, T>, kind: &'sta
             let report = practice::check_overfit(&plan.architecture, spec.seed(), &examples);
             (report.verdict, report.advice.clone(), document(&report)?)
         }
+        "init" => {
+            let examples = encoder.encode::<f64>(table, &practice::beginning_rows(train_rows))?;
+            let report = practice::check_init(&plan.architecture, spec.seed(), &examples);
+            (report.verdict, report.advice.clone(), document(&report)?)
+        }
+        "input_independent" => {
+            let examples = encoder.encode::<f64>(table, &practice::beginning_rows(train_rows))?;
+            let report = practice::check_input_independent(
+                &plan.architecture,
+                &plan.optimizer,
+                &spec.penalties(),
+                plan.batch_rows(),
+                spec.seed(),
+                &examples,
+            );
+            (report.verdict, report.advice.clone(), document(&report)?)
+        }
+        "lr_range" => {
+            let examples = encoder.encode::<f64>(table, &practice::range_rows(train_rows))?;
+            let report = practice::check_lr_range(
+                &plan.architecture,
+                &plan.optimizer,
+                &spec.penalties(),
+                plan.batch_rows(),
+                spec.seed(),
+                &examples,
+            );
+            (report.verdict, report.advice.clone(), document(&report)?)
+        }
         other => {
             let message = format!("the check {other} is not run by this version");
             let data = json!({"code": "check_unknown", "kind": other});

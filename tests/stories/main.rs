@@ -8,6 +8,7 @@
 mod anchors;
 mod backups;
 mod bad_input;
+mod checking;
 mod contract;
 mod demo;
 mod demonstration;

@@ -26,7 +26,7 @@ use crate::store::{Dataset, NewReport};
 use crate::train::checkpoint::decode;
 
 /// The checks that run alone.
-const KINDS: [&str; 3] = ["gradient", "initial_loss", "overfit"];
+const KINDS: [&str; 6] = ["gradient", "initial_loss", "overfit", "init", "input_independent", "lr_range"];
 /// Rows on which the first loss is looked at.
 const INITIAL_LOSS_ROWS: usize = 2_000;
 
@@ -34,7 +34,7 @@ const INITIAL_LOSS_ROWS: usize = 2_000;
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the JSON that `read` reads")]
 pub(super) struct CheckRequest {
-    /// `gradient`, `initial_loss` or `overfit`.
+    /// `gradient`, `initial_loss`, `overfit`, `init`, `input_independent` or `lr_range`.
     #[schema(example = "gradient")]
     kind: String,
     /// A job spec; either this or `job`.
@@ -169,6 +169,24 @@ fn check(material: &Material, table: &Table) -> Result<NewReport, Problem> {
             let rows: Vec<u32> = train_rows.iter().copied().step_by(stride).collect();
             let examples = encoder.encode::<f64>(table, &rows)?;
             let found = practice::check_initial_loss(&architecture, spec.seed(), &examples, weights);
+            report(kind, found.verdict, &found, material)
+        }
+        "init" => {
+            let examples = encoder.encode::<f64>(table, &practice::beginning_rows(&train_rows))?;
+            let found = practice::check_init(&architecture, spec.seed(), &examples);
+            report(kind, found.verdict, &found, material)
+        }
+        "input_independent" | "lr_range" => {
+            let plan = spec.plan(&encoder, train_rows.len());
+            let (seed, penalties, rows) = (spec.seed(), spec.penalties(), plan.batch_rows());
+            if *kind == "lr_range" {
+                let examples = encoder.encode::<f64>(table, &practice::range_rows(&train_rows))?;
+                let found = practice::check_lr_range(&architecture, &plan.optimizer, &penalties, rows, seed, &examples);
+                return report(kind, found.verdict, &found, material);
+            }
+            let examples = encoder.encode::<f64>(table, &practice::beginning_rows(&train_rows))?;
+            let found =
+                practice::check_input_independent(&architecture, &plan.optimizer, &penalties, rows, seed, &examples);
             report(kind, found.verdict, &found, material)
         }
         _ => {
