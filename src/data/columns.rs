@@ -116,6 +116,24 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// Takes a finite number that says it is one.
+    pub(crate) fn push_number(&mut self, x: f64) {
+        self.rows += 1;
+        match &mut self.store {
+            Store::Numbers { values, .. } => values.push(x),
+            Store::Texts { codes, index } => codes.push(code_of(index, &format_number(x))),
+        }
+    }
+
+    /// Takes a cell without a value.
+    pub(crate) fn push_missing(&mut self) {
+        self.rows += 1;
+        match &mut self.store {
+            Store::Numbers { values, .. } => values.push(f64::NAN),
+            Store::Texts { codes, .. } => codes.push(MISSING_CODE),
+        }
+    }
+
     fn store_as_texts(&mut self) {
         let Store::Numbers { values, texts, written } = &mut self.store else { return };
         let (mut texts, mut written) =

@@ -1,6 +1,6 @@
 //! From bytes to typed tables, profiles, encoders and encoded examples. Knows nothing of networks or HTTP.
 //!
-//! The way of a dataset: [`csv::ingest`] turns bytes into a [`Table`], which is kept as one columnar file; [`profile::profile`]
+//! The way of a dataset: [`formats::ingest`] turns bytes into a [`Table`], which is kept as one columnar file; [`profile::profile`]
 //! says what is in it. The way of a job: [`split::split`] names the rows of each part, [`Encoder::fit`] learns from the training
 //! part alone how to turn cells into numbers, [`Encoder::encode`] does so, and [`Examples::gather`] copies batches out.
 
@@ -10,6 +10,7 @@ pub mod csv;
 pub mod encoder;
 pub mod error;
 pub mod examples;
+pub mod formats;
 mod parse;
 pub mod profile;
 pub mod samples;

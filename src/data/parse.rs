@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 pub(crate) struct Markers {
     words: Vec<String>,
     /// Some marker looks like a number (`-999`), so that numbers must be compared too.
-    pub(super) numeric: bool,
+    pub(in crate::data) numeric: bool,
 }
 
 /// What means "no value" where the client does not say; in any case of letters.

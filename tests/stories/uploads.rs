@@ -152,3 +152,45 @@ fn a_repeated_upload_with_its_key_gets_the_first_answer_even_after_a_restart() {
     assert_eq!(again.ok(), first);
     upload(&server, "a,b\n1,2\n").problem(422, "idempotency_key_reused");
 }
+
+#[test]
+fn other_formats_and_packed_files_train_as_csv_does() {
+    let server = Server::start();
+    server.sample("iris");
+    let csv = server.get("/v1/datasets/iris/file").body;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packed, &csv).unwrap();
+    let packed = packed.finish().unwrap();
+    let rows = server.get("/v1/datasets/iris/rows?limit=1000").ok();
+    let lines: Vec<String> = rows["data"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    let spec = |dataset: &str| json!({"dataset": dataset, "target": "species", "epochs": 5});
+    let wanted = server.weights(server.train(&spec("iris"))["id"].as_str().unwrap(), "last");
+    for (name, format, bytes) in [
+        ("gzip", "csv", packed.clone()),
+        ("zstd", "csv", zstd::encode_all(&csv[..], 3).unwrap()),
+        ("lines", "ndjson", lines.join("\n").into_bytes()),
+        ("array", "json", format!("[{}]", lines.join(",\n")).into_bytes()),
+    ] {
+        let dataset = server.upload(name, &bytes);
+        assert_eq!((&dataset["format"], &dataset["rows"]), (&json!(format), &json!(150)), "{dataset:#}");
+        assert_eq!(server.get(&format!("/v1/datasets/{name}/file")).body, bytes, "the original comes back");
+        let job = server.train(&spec(name));
+        assert_eq!(server.weights(job["id"].as_str().unwrap(), "last"), wanted, "{name} gives the same bits");
+    }
+    assert_eq!(server.get("/v1/datasets/gzip").ok()["options"]["compression"], "gzip");
+    let commented = format!("# measured in 1936\n{}", String::from_utf8(csv).unwrap());
+    let read = server.send("POST", "/v1/datasets?name=commented&comment=%23", &[], Some(commented.as_bytes())).ok();
+    assert_eq!(read["rows"], 150, "{read:#}");
+
+    let refuse =
+        |bytes: &[u8]| server.send("POST", "/v1/datasets?name=x", &[], Some(bytes)).problem(422, "invalid_dataset");
+    let problem = refuse(b"{\"x\":1}\n{\"x\":1,}\n");
+    assert_eq!(
+        (&problem["errors"][0]["line"], &problem["errors"][0]["column"]),
+        (&json!(2), &json!("8")),
+        "{problem:#}"
+    );
+    assert!(refuse(&packed[..packed.len() / 2])["detail"].as_str().unwrap().contains("gzip"));
+    assert!(refuse(b"PAR1 and no more")["detail"].as_str().unwrap().contains("Parquet"));
+    server.get("/v1/datasets/x").problem(404, "not_found");
+}

@@ -17,6 +17,7 @@ use crate::api::idempotency::Idempotency;
 use crate::api::problem::{Fault, Kind, Problem, ProblemBody};
 use crate::api::upload::{Received, receive};
 use crate::data::csv::{self, ParseOptions};
+use crate::data::formats;
 use crate::data::profile::{self, Profile};
 use crate::data::{DataError, Table};
 use crate::id::Name;
@@ -32,6 +33,9 @@ pub(super) struct UploadParams {
     /// The character between cells.
     #[param(required = false, example = ";")]
     delimiter: Option<String>,
+    /// Lines that begin with this mark are left out.
+    #[param(required = false, example = "#")]
+    comment: Option<String>,
     /// Whether the first row holds the names.
     #[param(required = false)]
     header: Option<String>,
@@ -54,6 +58,7 @@ impl FromParams for UploadParams {
         UploadParams {
             name: params.text("name"),
             delimiter: params.text("delimiter"),
+            comment: params.text("comment"),
             header: params.text("header"),
             null: params.text("null"),
             decimal: params.text("decimal"),
@@ -71,6 +76,7 @@ impl UploadParams {
             let slot = match name.as_str() {
                 "name" => &mut self.name,
                 "delimiter" => &mut self.delimiter,
+                "comment" => &mut self.comment,
                 "header" => &mut self.header,
                 "null" => &mut self.null,
                 "decimal" => &mut self.decimal,
@@ -89,6 +95,7 @@ impl UploadParams {
     fn options(&self) -> Result<ParseOptions, Problem> {
         let named = [
             ("delimiter", &self.delimiter),
+            ("comment", &self.comment),
             ("header", &self.header),
             ("null", &self.null),
             ("decimal", &self.decimal),
@@ -108,6 +115,8 @@ fn parse_name(text: &str) -> Result<Name, Problem> {
 
 /// Uploads a file: any body (`curl --data-binary @iris.csv`) or a form (`-F file=@iris.csv`).
 ///
+/// The bytes decide what it is: CSV with any delimiter, NDJSON, a JSON array of objects, Parquet or Arrow IPC; text also packed with
+/// gzip or zstd, and in UTF-8, UTF-16 or Latin-1.
 /// The same bytes with the same options again give the same dataset.
 #[utoipa::path(post, path = "/v1/datasets", tag = "datasets", params(UploadParams,
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
@@ -199,6 +208,8 @@ async fn import(app: &App, original: Staged, plan: Import) -> Result<DatasetPut,
         return Ok(DatasetPut { dataset: known, created: false });
     }
     let store = app.store().clone();
+    let mut plan = plan;
+    plan.options.limits.unpacked_bytes = app.limits().upload_bytes;
     let new = app.blocking(move || read(&store, original, plan, identity)).await?;
     Ok(app.store().dataset_insert(new).await?)
 }
@@ -240,19 +251,14 @@ impl From<ReadError> for Problem {
 
 /// Parses, profiles and stages the typed table (blocking).
 fn read(store: &Store, original: Staged, plan: Import, identity: Value) -> Result<NewDataset, Problem> {
-    let (table, detected) = csv::ingest(original.open()?, &plan.options)?;
+    let (table, found) = formats::ingest(original.open()?, &plan.options)?;
     let profile = profile::profile(&table);
     let staged = stage(store, &table)?;
-    let mut options = serde_json::to_value(&detected).map_err(Problem::internal)?;
-    let format = detected.format;
-    if let Some(fields) = options.as_object_mut() {
-        fields.shift_remove("format");
-    }
     Ok(NewDataset {
         name: plan.name,
-        format,
+        format: found.format,
         identity,
-        options,
+        options: found.options,
         rows: table.rows as u64,
         columns: table.columns.len() as u64,
         profile: serde_json::to_value(&profile).map_err(Problem::internal)?,

@@ -49,7 +49,7 @@ pub(super) fn refuse_other_formats(raw: &[u8]) -> Result<(), FileFault> {
 }
 
 /// The encoding, and whether it is no more than a guess. `complete` says that `raw` is the whole file.
-pub(super) fn encoding(raw: &[u8], complete: bool) -> Result<(TextEncoding, bool), FileFault> {
+pub(in crate::data) fn encoding(raw: &[u8], complete: bool) -> Result<(TextEncoding, bool), FileFault> {
     if raw.starts_with(b"\xff\xfe") {
         return Ok((TextEncoding::Utf16Le, false));
     }
@@ -96,9 +96,13 @@ fn is_text(raw: &[u8]) -> bool {
 }
 
 /// The first rows of `sample` as the delimiter cuts them; a last row that may be cut off is left out.
-pub(super) fn first_rows(sample: &[u8], delimiter: u8, complete: bool) -> Vec<csv::ByteRecord> {
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(sample);
+pub(super) fn first_rows(sample: &[u8], delimiter: u8, comment: Option<u8>, complete: bool) -> Vec<csv::ByteRecord> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .comment(comment)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(sample);
     let mut rows: Vec<csv::ByteRecord> = reader.byte_records().take(ROWS + 1).map_while(Result::ok).collect();
     if rows.len() > ROWS || (!complete && rows.len() > 1) {
         rows.pop();
@@ -107,10 +111,10 @@ pub(super) fn first_rows(sample: &[u8], delimiter: u8, complete: bool) -> Vec<cs
 }
 
 /// Finds the delimiter; a comma where nothing speaks for any.
-pub(super) fn delimiter(sample: &[u8], complete: bool) -> u8 {
+pub(super) fn delimiter(sample: &[u8], comment: Option<u8>, complete: bool) -> u8 {
     let mut best: Option<((u32, u32, u32), u8)> = None;
     for candidate in CANDIDATES {
-        let rows = first_rows(sample, candidate, complete);
+        let rows = first_rows(sample, candidate, comment, complete);
         let Some(score) = score(&rows, candidate) else { continue };
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, candidate));

@@ -13,8 +13,10 @@ use std::io::Read;
 
 use serde::Serialize;
 
+pub(in crate::data) use detect::encoding;
 pub use options::{Limits, ParseOptions, TextEncoding};
-use source::{Names, Source, check_row, not_utf8};
+pub(in crate::data) use source::decoded;
+use source::{Source, check_row, not_utf8};
 pub use stream::{Row, RowStream};
 
 use super::columns::ColumnBuilder;
@@ -30,6 +32,9 @@ pub struct Detected {
     pub format: String,
     /// The character between cells.
     pub delimiter: char,
+    /// Lines that begin with this character are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
     /// Whether the first row holds the names.
     pub header: bool,
     /// How characters are written.
@@ -76,7 +81,7 @@ pub fn ingest(reader: impl Read, options: &ParseOptions) -> Result<(Table, Detec
             fault("header_only", detail, "add rows; if the first line is data already, say header=false").into()
         );
     }
-    let mut table = finish(builders, count, &names)?;
+    let mut table = finish(builders, count, &names.unnamed)?;
     warnings.append(&mut table.warnings);
     table.warnings = warnings;
     Ok((table, detected))
@@ -92,7 +97,7 @@ impl From<FileFault> for DataError {
     }
 }
 
-fn check_kinds(kinds: &[(String, Kind)], names: &[String]) -> Result<(), DataError> {
+pub(in crate::data) fn check_kinds(kinds: &[(String, Kind)], names: &[String]) -> Result<(), DataError> {
     let faults: Vec<OptionFault> = kinds
         .iter()
         .filter(|(column, _)| !names.contains(column))
@@ -105,10 +110,16 @@ fn check_kinds(kinds: &[(String, Kind)], names: &[String]) -> Result<(), DataErr
     if faults.is_empty() { Ok(()) } else { Err(DataError::Options(faults)) }
 }
 
-fn finish(builders: Vec<ColumnBuilder>, rows: usize, names: &Names) -> Result<Table, DataError> {
+/// The table of a format in which every column has a name.
+pub(in crate::data) fn finish_columns(builders: Vec<ColumnBuilder>, rows: usize) -> Result<Table, DataError> {
+    let named = vec![false; builders.len()];
+    finish(builders, rows, &named)
+}
+
+fn finish(builders: Vec<ColumnBuilder>, rows: usize, unnamed: &[bool]) -> Result<Table, DataError> {
     let mut table = Table { rows, columns: Vec::with_capacity(builders.len()), warnings: Vec::new() };
     let mut faults = Vec::new();
-    for (place, (builder, unnamed)) in builders.into_iter().zip(&names.unnamed).enumerate() {
+    for (place, (builder, unnamed)) in builders.into_iter().zip(unnamed).enumerate() {
         match builder.finish() {
             Ok((column, mut warnings)) => {
                 // `a,b,` leaves an empty column behind each row: nobody means one.

@@ -11,6 +11,9 @@ pub struct ParseOptions {
     /// The character between cells, one of ASCII; detected among `,`, `;`, tab and `|`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Lines that begin with this character are left out; none are unless it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
     /// Whether the first row holds the names; detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
@@ -69,17 +72,19 @@ pub struct Limits {
     pub cell_bytes: usize,
     /// Rows of a table.
     pub rows: usize,
+    /// Bytes that a packed file may unpack to.
+    pub unpacked_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { columns: 10_000, cell_bytes: 1 << 20, rows: u32::MAX as usize - 1 }
+        Limits { columns: 10_000, cell_bytes: 1 << 20, rows: u32::MAX as usize - 1, unpacked_bytes: 10 << 30 }
     }
 }
 
 impl ParseOptions {
     /// The names of the options in a query.
-    pub const NAMES: [&'static str; 6] = ["delimiter", "header", "null", "decimal", "encoding", "kinds"];
+    pub const NAMES: [&'static str; 7] = ["delimiter", "comment", "header", "null", "decimal", "encoding", "kinds"];
 
     /// Reads the options from the (decoded) pairs of a query; pairs of other names are ignored.
     ///
@@ -112,6 +117,7 @@ impl ParseOptions {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "delimiter" => self.delimiter = Some(delimiter(value)?),
+            "comment" => self.comment = Some(comment(value)?),
             "header" => self.header = Some(boolean(value)?),
             "null" => self.null = Some(value.split(',').map(|word| word.trim().to_owned()).collect()),
             "decimal" => self.decimal = Some(decimal(value)?),
@@ -144,6 +150,14 @@ fn delimiter(value: &str) -> Result<char, String> {
         _ => Err(format!(
             "must be one ASCII character, or comma, semicolon, tab, pipe or space, got \"{value}\" (in a URL write ; as %3B, tab as %09)"
         )),
+    }
+}
+
+fn comment(value: &str) -> Result<char, String> {
+    let mut characters = value.chars();
+    match (characters.next(), characters.next()) {
+        (Some(c), None) if c.is_ascii_punctuation() && !matches!(c, '"' | ',' | '-' | '.') => Ok(c),
+        _ => Err(format!("must be one mark such as #, got \"{value}\" (in a URL write # as %23)")),
     }
 }
 

@@ -44,20 +44,22 @@ impl<'r> Source<'r> {
         }
         let markers = Markers::new(options.null.as_deref());
         let decimal = options.decimal.unwrap_or('.');
-        let delimiter = options.delimiter.map_or_else(|| detect::delimiter(&sample, complete), |c| c as u8);
+        let comment = options.comment.map(|c| c as u8);
+        let delimiter = options.delimiter.map_or_else(|| detect::delimiter(&sample, comment, complete), |c| c as u8);
         let header = options.header.unwrap_or_else(|| {
-            detect::header(&detect::first_rows(&sample, delimiter, complete), &markers, decimal as u8)
+            detect::header(&detect::first_rows(&sample, delimiter, comment, complete), &markers, decimal as u8)
         });
         let detected = Detected {
             format: "csv".into(),
             delimiter: delimiter as char,
+            comment: options.comment,
             header,
             encoding,
             decimal,
             null: markers.words().to_vec(),
             kinds: options.kinds.iter().map(|(column, kind)| (column.clone(), kind.name().into())).collect(),
         };
-        let rows = Rows::new(Box::new(Cursor::new(sample).chain(text)), delimiter, options.limits);
+        let rows = Rows::new(Box::new(Cursor::new(sample).chain(text)), delimiter, comment, options.limits);
         Ok(Source { rows, detected, markers, warnings })
     }
 }
@@ -67,7 +69,7 @@ fn empty_file() -> FileFault {
 }
 
 /// The bytes as UTF-8 without a byte order mark. UTF-8 itself passes through unchecked, so that a bad byte can be told with its line.
-fn decoded<'r>(bytes: impl Read + 'r, encoding: TextEncoding) -> impl Read + 'r {
+pub(in crate::data) fn decoded<'r>(bytes: impl Read + 'r, encoding: TextEncoding) -> impl Read + 'r {
     let mut builder = DecodeReaderBytesBuilder::new();
     builder.strip_bom(true).bom_sniffing(false);
     match encoding {
@@ -87,10 +89,11 @@ pub(super) struct Rows<'r> {
 }
 
 impl<'r> Rows<'r> {
-    fn new(text: Box<dyn Read + 'r>, delimiter: u8, limits: Limits) -> Rows<'r> {
+    fn new(text: Box<dyn Read + 'r>, delimiter: u8, comment: Option<u8>, limits: Limits) -> Rows<'r> {
         let longest = limits.cell_bytes.saturating_mul(64);
         let reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
+            .comment(comment)
             .has_headers(false)
             .flexible(true)
             .buffer_capacity(1 << 16)
