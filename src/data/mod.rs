@@ -7,6 +7,7 @@
 pub mod cell;
 mod columns;
 pub mod csv;
+pub mod duplicates;
 pub mod encoder;
 pub mod error;
 pub mod examples;

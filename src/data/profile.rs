@@ -1,15 +1,20 @@
 //! What is in a table, column by column, for people and for `spec`. Reads the table, changes nothing.
 
+mod giveaway;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::shorten;
+use super::duplicates::duplicates;
 use super::encoder::{Tokenizer, for_each_word, moments, quantile};
 use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Table, Values, Warning, format_datetime, format_number};
 
 /// Values named in [`ColumnProfile::top`].
 const TOP: usize = 20;
+/// Skewness beyond which a column is pointed out; an exponential distribution has 2.
+const MOST_SKEW: f64 = 5.0;
 /// Bins of a histogram.
 const BINS: usize = 20;
 
@@ -116,6 +121,15 @@ pub fn profile(table: &Table) -> Profile {
             detail,
         }));
     }
+    let repeated: usize = duplicates(table).iter().map(|set| set.len() - 1).sum();
+    if repeated > 0 {
+        let detail = format!(
+            "{repeated} of {} rows equal an earlier row; a random split keeps equal rows on one side, unless split.duplicates is \"apart\"",
+            table.rows
+        );
+        warnings.push(Warning { column: None, code: "duplicate_rows".to_owned(), detail });
+    }
+    warnings.extend(giveaway::giveaways(table));
     Profile { columns, warnings }
 }
 
@@ -257,6 +271,17 @@ fn oddities(column: &Column, profile: &ColumnProfile) -> Vec<(&'static str, Stri
             "identifier_like",
             format!("looks like an identifier and is no input; kinds={}:categorical says otherwise", column.name),
         )),
+        Kind::Numeric if is_extreme(profile) => odd.push((
+            "extreme_scale",
+            "its numbers are larger than a billion, or far from 0 for how little they differ; keep inputs.numeric at a scaled form".to_owned(),
+        )),
+        Kind::Numeric if skewness(column, profile).abs() > MOST_SKEW => odd.push((
+            "skew",
+            format!(
+                "is very skewed (skewness {:.1}): a few rows lie far from all others; inputs.numeric \"quantile\" or \"robust\" takes that better",
+                skewness(column, profile)
+            ),
+        )),
         Kind::Numeric if counts_up(column) => odd.push((
             "identifier_like",
             "goes up by one from row to row; exclude it if it only numbers the rows".to_owned(),
@@ -273,6 +298,27 @@ fn oddities(column: &Column, profile: &ColumnProfile) -> Vec<(&'static str, Stri
         _ => {}
     }
     odd
+}
+
+/// Whether numbers are so large, or so far from 0 for their spread, that f32 keeps little of them unscaled.
+fn is_extreme(profile: &ColumnProfile) -> bool {
+    let (Some(mean), Some(std), Some(min), Some(max)) = (profile.mean, profile.std, profile.min, profile.max) else {
+        return false;
+    };
+    min.abs().max(max.abs()) > 1e9 || (std > 0.0 && mean.abs() > 1e5 * std)
+}
+
+/// Third moment over the cubed deviation; 0 for few rows, where it says nothing.
+fn skewness(column: &Column, profile: &ColumnProfile) -> f64 {
+    let (Values::Numeric(values), Some(mean), Some(std)) = (&column.values, profile.mean, profile.std) else {
+        return 0.0;
+    };
+    let present = || values.iter().filter(|x| !x.is_nan());
+    let n = present().count() as f64;
+    if n < 50.0 || std <= 0.0 {
+        return 0.0;
+    }
+    present().map(|x| ((x - mean) / std).powi(3)).sum::<f64>() / n
 }
 
 fn counts_up(column: &Column) -> bool {
@@ -315,7 +361,8 @@ mod tests {
             species,
             r#"{"name":"species","kind":"categorical","missing":0,"distinct":3,"distinct_exact":true,"top":[["setosa",50],["versicolor",50],["virginica",50]]}"#
         );
-        assert!(profile.warnings.is_empty());
+        let codes: Vec<_> = profile.warnings.iter().map(|warning| warning.code.as_str()).collect();
+        assert_eq!(codes, ["duplicate_rows"], "two of its flowers measure the same");
     }
 
     #[test]
@@ -334,6 +381,35 @@ mod tests {
             ("name", "high_cardinality"),
         ];
         assert_eq!(warnings, expected.map(|(column, code)| (column.to_owned(), code.to_owned())));
+    }
+
+    #[test]
+    fn skew_scale_repeats_and_columns_that_tell_another_are_pointed_out() {
+        let mut text = String::from("n,far,odd,large,leak,label\n");
+        for i in 0..200 {
+            let label = ["a", "b", "c"][(i * i + i / 7) % 3];
+            let odd = if i == 150 { 1e6 } else { f64::from(i as u32 % 10) };
+            let large = 1e12 + f64::from((i as u32 * 77) % 31) * 1e9;
+            let leak = format!("{}", label.as_bytes()[0] as usize * 10 + i % 4);
+            text += &format!("{},{},{odd},{large},{leak},{label}\n", (i * 13) % 17, 5e7 + f64::from(i as u32 % 3));
+        }
+        let repeat = text.lines().nth(1).unwrap().to_owned();
+        let found = of(&(text.clone() + &repeat + "\n"));
+        let codes: Vec<_> =
+            found.warnings.iter().map(|w| (w.column.as_deref().unwrap_or(""), w.code.as_str())).collect();
+        for wanted in [
+            ("far", "extreme_scale"),
+            ("odd", "skew"),
+            ("large", "extreme_scale"),
+            ("leak", "gives_away"),
+            ("", "duplicate_rows"),
+        ] {
+            assert!(codes.contains(&wanted), "{wanted:?} in {:#?}", found.warnings);
+        }
+        assert_eq!(codes.len(), 5, "{:#?}", found.warnings);
+        let leak = found.warnings.iter().find(|w| w.code == "gives_away").unwrap();
+        assert!(leak.detail.contains("\"label\""), "{}", leak.detail);
+        assert!(found.warnings.iter().any(|w| w.detail.starts_with("1 of 201 rows")));
     }
 
     #[test]

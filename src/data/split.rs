@@ -2,10 +2,12 @@
 //!
 //! A part of share f has round(f · n) of the n usable rows, halves up, and at least one. Which rows: the front of a seeded permutation tests, what follows
 //! validates, the rest trains. Stratified, each stratum gets its exact share of that number, rounded by the largest remainder (equal remainders: the larger stratum,
-//! then the one that appears first), and keeps at least one row to train on.
+//! then the one that appears first), and keeps at least one row to train on. Equal rows that this put on two sides are then brought together
+//! (`duplicates`), unless the plan says otherwise; all other rows stay where they are.
 
 use std::collections::HashMap;
 
+use super::duplicates::keep_together;
 use super::error::PlanFault;
 use super::parse::parse_boolean;
 use super::{Cell, Column, DataError, Table, Values};
@@ -22,6 +24,8 @@ pub struct SplitPlan {
     pub test: f64,
     /// The target columns: a row in which every one of them is missing is no part of the split.
     pub targets: Vec<String>,
+    /// Whether rows that are equal in every column but identifiers stay on one side; looked at by `Random` and `Stratified`.
+    pub together: bool,
 }
 
 /// The way to choose rows.
@@ -84,6 +88,16 @@ pub fn split(table: &Table, plan: &SplitPlan, seed: u64) -> Result<Split, DataEr
         SplitMethod::Column { column: name } => by_column(column(table, name)?, &usable)?,
         SplitMethod::Group { column: name } => by_group(column(table, name)?, &usable, sizes(&usable, plan)?, seed)?,
     };
+    if plan.together && matches!(plan.method, SplitMethod::Random | SplitMethod::Stratified { .. }) {
+        keep_together(table, &mut split);
+        let parts = [("validation", plan.validation, &split.validation), ("test", plan.test, &split.test)];
+        if let Some((name, ..)) = parts.iter().find(|(_, share, rows)| *share > 0.0 && rows.is_empty()) {
+            let detail = format!(
+                "equal rows stay on one side, and that leaves no row for the {name} part; split.duplicates \"apart\" divides them"
+            );
+            return Err(fault(None, detail));
+        }
+    }
     if split.train.is_empty() {
         return Err(fault(None, "no row is left to train on".to_owned()));
     }
@@ -317,7 +331,7 @@ mod tests {
     }
 
     fn plan(method: SplitMethod, validation: f64, test: f64) -> SplitPlan {
-        SplitPlan { method, validation, test, targets: vec!["y".into()] }
+        SplitPlan { method, validation, test, targets: vec!["y".into()], together: false }
     }
 
     fn check_whole(split: &Split, rows: usize) {

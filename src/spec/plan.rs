@@ -54,9 +54,13 @@ impl ResolvedSpec {
             Method::Random => SplitMethod::Random,
             Method::Sequential => SplitMethod::Sequential,
         };
+        let together = match &self.split {
+            Split::Shares { together, .. } | Split::Dataset { together, .. } => *together,
+            _ => false,
+        };
         let (method, validation, test) = match &self.split {
             Split::Off => (SplitMethod::All, 0.0, 0.0),
-            Split::Shares { validation, test, method } => (by(method), *validation, *test),
+            Split::Shares { validation, test, method, .. } => (by(method), *validation, *test),
             Split::Dataset { test, .. } if *test == 0.0 => (SplitMethod::All, 0.0, 0.0),
             Split::Dataset { test, method, .. } => (by(method), 0.0, *test),
             Split::Column { column, .. } => (SplitMethod::Column { column: column.clone() }, 0.0, 0.0),
@@ -67,7 +71,7 @@ impl ResolvedSpec {
             Split::Folds { folds, method } => (by(method), 1.0 / *folds as f64, 0.0),
         };
         let targets = self.targets.iter().flat_map(|target| target.columns.iter().cloned()).collect();
-        SplitPlan { method, validation, test, targets }
+        SplitPlan { method, validation, test, targets, together }
     }
 
     /// The network, for data encoded by `encoder`.

@@ -11,6 +11,8 @@ use super::targets::{Target, TargetType};
 /// The share that validates unless the client says otherwise.
 const VALIDATION: f64 = 0.2;
 const METHODS: [&str; 3] = ["stratified", "random", "sequential"];
+/// What becomes of rows that are equal in every column but identifiers.
+const DUPLICATES: [&str; 2] = ["together", "apart"];
 
 /// How rows are divided.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,9 +20,9 @@ pub(super) enum Split {
     /// All rows train.
     Off,
     /// By share.
-    Shares { validation: f64, test: f64, method: Method },
+    Shares { validation: f64, test: f64, method: Method, together: bool },
     /// All rows but a test share train; another dataset validates.
-    Dataset { dataset: String, test: f64, method: Method },
+    Dataset { dataset: String, test: f64, method: Method, together: bool },
     /// As a column says.
     Column { column: String, validation: bool },
     /// By share, whole groups at a time.
@@ -54,12 +56,14 @@ impl Split {
     pub(super) fn to_json(&self) -> Value {
         match self {
             Split::Off => false.into(),
-            Split::Shares { validation, test, method } => {
-                json!({ "validation": real(*validation), "test": real(*test), "method": method.name() })
-            }
-            Split::Dataset { dataset, test, method } => {
-                json!({ "validation": { "dataset": dataset }, "test": real(*test), "method": method.name() })
-            }
+            Split::Shares { validation, test, method, together } => json!({
+                "validation": real(*validation), "test": real(*test), "method": method.name(),
+                "duplicates": DUPLICATES[usize::from(!together)],
+            }),
+            Split::Dataset { dataset, test, method, together } => json!({
+                "validation": { "dataset": dataset }, "test": real(*test), "method": method.name(),
+                "duplicates": DUPLICATES[usize::from(!together)],
+            }),
             Split::Column { column, .. } => json!({ "column": column }),
             Split::Group { column, validation, test } => {
                 json!({ "group": column, "validation": real(*validation), "test": real(*test) })
@@ -133,7 +137,7 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
         if whole || proof.schema.is_some_and(|schema| schema.rows < 5) {
             return Split::Off;
         }
-        return Split::Shares { validation: VALIDATION, test: 0.0, method: natural };
+        return Split::Shares { validation: VALIDATION, test: 0.0, method: natural, together: true };
     };
     if at.is_off() {
         return Split::Off;
@@ -148,8 +152,22 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
     let validation = object.field("validation");
     let test = object.field("test");
     let method_at = object.field("method");
+    let duplicates = object.field("duplicates");
     let method = method_at.as_ref().map_or_else(|| natural.clone(), |at| method(at, natural.clone(), targets));
     object.finish();
+    // In the order of the file, rows stay where they stand.
+    let natural_together = method != Method::Sequential;
+    let together = match duplicates.as_ref().map(|at| (at, at.word(&DUPLICATES))) {
+        Some((at, Some("together"))) if !natural_together => {
+            at.fault("a sequential split keeps the order of the file: write \"apart\" or leave it out");
+            false
+        }
+        Some((_, Some(word))) => word == DUPLICATES[0],
+        _ => natural_together,
+    };
+    if column.is_some() || group.is_some() || folds.is_some() {
+        refuse(&[("duplicates", &duplicates)], "column, group and folds say which rows belong together");
+    }
     exclusive(&at, [("column", column.is_some()), ("group", group.is_some()), ("k_folds", folds.is_some())]);
     let share = |at: &Option<At<'_>>, preset: f64| match at {
         Some(at) if at.is_off() => 0.0,
@@ -179,7 +197,7 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
     let test = share(&test, 0.0);
     if let Some(other) = validation.as_ref().filter(|at| at.value.is_object()) {
         leaves_rows(&at, 0.0, test);
-        return by_dataset(other, test, method);
+        return by_dataset(other, test, method, together);
     }
     let validation = share(&validation, VALIDATION);
     leaves_rows(&at, validation, test);
@@ -187,7 +205,7 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
     if validation == 0.0 && test == 0.0 {
         return Split::Off;
     }
-    Split::Shares { validation, test, method }
+    Split::Shares { validation, test, method, together }
 }
 
 fn stratifies(target: &Target) -> bool {
@@ -274,7 +292,7 @@ fn by_column(proof: &Proof<'_>, at: &At<'_>) -> Split {
     split(has_validation)
 }
 
-fn by_dataset(at: &At<'_>, test: f64, method: Method) -> Split {
+fn by_dataset(at: &At<'_>, test: f64, method: Method, together: bool) -> Split {
     let mut dataset = String::new();
     if let Some(mut object) = at.object() {
         match object.field("dataset") {
@@ -283,5 +301,5 @@ fn by_dataset(at: &At<'_>, test: f64, method: Method) -> Split {
         }
         object.finish();
     }
-    Split::Dataset { dataset, test, method }
+    Split::Dataset { dataset, test, method, together }
 }

@@ -87,7 +87,13 @@ fn every_format_gives_the_same_table() {
     for (name, format, bytes) in cases {
         let (table, found) = read(&bytes);
         assert_eq!(found.format, format, "{name}");
-        assert_eq!(table, wanted, "{name}");
+        // Row by row: a missing number is NaN, which equals nothing.
+        assert_eq!((table.rows, &table.warnings), (wanted.rows, &wanted.warnings), "{name}");
+        (0..wanted.rows).for_each(|row| assert_eq!(table.row(row), wanted.row(row), "{name}"));
+        let shape = |table: &Table| -> Vec<(String, Kind)> {
+            table.columns.iter().map(|column| (column.name.clone(), column.kind)).collect()
+        };
+        assert_eq!(shape(&table), shape(&wanted), "{name}");
         assert_eq!(
             found.options.get("compression").is_some(),
             ["gzip", "two gzip members", "zstd"].contains(&name),

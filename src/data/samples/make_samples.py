@@ -8,7 +8,7 @@ scikit-learn keeps the rows in the order of the originals; nothing is shuffled, 
 import csv
 import pathlib
 
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 HERE = pathlib.Path(__file__).parent
 
@@ -32,4 +32,26 @@ write(
     "digits.csv",
     [f"pixel_{row}_{column}" for row in range(8) for column in range(8)] + ["digit"],
     ([*map(int, x), int(y)] for x, y in zip(digits.data, digits.target)),
+)
+
+wine = load_wine()
+write(
+    "wine.csv",
+    [name.replace("/", "_per_") for name in wine.feature_names] + ["cultivar"],
+    ([*map(float, x), f"cultivar {y + 1}"] for x, y in zip(wine.data, wine.target)),
+)
+
+cancer = load_breast_cancer()
+write(
+    "breast-cancer.csv",
+    [name.replace(" ", "_") for name in cancer.feature_names] + ["diagnosis"],
+    ([*map(float, x), cancer.target_names[y]] for x, y in zip(cancer.data, cancer.target)),
+)
+
+diabetes = load_diabetes(scaled=False)
+names = ["age", "sex", "bmi", "blood_pressure", "tc", "ldl", "hdl", "tch", "ltg", "glucose"]
+write(
+    "diabetes.csv",
+    [*names, "progression"],
+    ([*map(float, x), float(y)] for x, y in zip(diabetes.data, diabetes.target)),
 )

@@ -53,8 +53,26 @@ const fn generated(
 }
 
 /// By name.
-const SAMPLES: [Sample; 7] = [
+const SAMPLES: [Sample; 10] = [
     generated("blobs", 1000, "cloud", "Five clouds of points in the plane", generated::blobs),
+    Sample {
+        name: "breast-cancer",
+        description: "Thirty measures of cell nuclei, and whether the tumour is malignant",
+        target: "diagnosis",
+        rows: 569,
+        source: "W. Wolberg, O. Mangasarian, N. Street and W. Street, Breast Cancer Wisconsin (Diagnostic), UCI Machine Learning Repository, 1993, doi:10.24432/C5DW2B",
+        licence: "CC BY 4.0",
+        content: Content::Bundled(include_bytes!("breast-cancer.csv")),
+    },
+    Sample {
+        name: "diabetes",
+        description: "Ten measures of patients, and how far diabetes went a year later",
+        target: "progression",
+        rows: 442,
+        source: "B. Efron, T. Hastie, I. Johnstone and R. Tibshirani, Least Angle Regression, Annals of Statistics 32, 2004, 407-499; the copy of scikit-learn 1.9.1",
+        licence: "BSD 3-Clause, as part of scikit-learn; the authors name none",
+        content: Content::Bundled(include_bytes!("diabetes.csv")),
+    },
     Sample {
         name: "digits",
         description: "8x8 grey levels of handwritten digits, and the digit",
@@ -101,6 +119,15 @@ const SAMPLES: [Sample; 7] = [
         "Twelve numbers; `many` is known everywhere, `few` in 200 training rows: a second task that helps the first",
         generated::two_tasks,
     ),
+    Sample {
+        name: "wine",
+        description: "Thirteen chemical measures of Italian wines, and the cultivar",
+        target: "cultivar",
+        rows: 178,
+        source: "S. Aeberhard and M. Forina, Wine, UCI Machine Learning Repository, 1992, doi:10.24432/C5PC7J",
+        licence: "CC BY 4.0",
+        content: Content::Bundled(include_bytes!("wine.csv")),
+    },
 ];
 
 /// All samples, by name.
