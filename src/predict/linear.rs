@@ -12,7 +12,7 @@ use crate::train::{
 };
 
 /// Multiply-adds of one pass over the training part beyond which no linear model is made beside an evaluation.
-pub const LINEAR_BUDGET: usize = 50_000_000;
+pub const LINEAR_BUDGET: usize = 10_000_000;
 /// Steps of the optimizer, of up to 20 iterations each: enough for the convex problems of this size.
 const EPOCHS: u64 = 8;
 /// A trace of shrinkage: without it, separable classes would have no finite optimum.

@@ -152,3 +152,37 @@ fn numbers_are_measured_in_their_own_unit_and_columns_by_what_they_do() {
     assert!(problem.to_string().contains("is no input"), "{problem:#}");
     server.get(&format!("{path}/partial-dependence")).problem(400, "malformed_request");
 }
+
+#[test]
+fn equal_rows_stay_on_one_side_and_the_profile_says_how_many_there_are() {
+    let server = Server::start();
+    // Every row stands three times, and its label is noise: only who has seen a row can know it.
+    let mut text = String::from("x,z,y\n");
+    (0..60).for_each(|i| {
+        let row = format!("{},{},{}\n", i * 7 % 60, i * 11 % 13, ["a", "b"][usize::from(i * i % 7 % 2 == 1)]);
+        text += &row.repeat(3);
+    });
+    let dataset = server.upload("thrice", text);
+    let warning = dataset["warnings"].as_array().unwrap().iter().find(|one| one["code"] == "duplicate_rows").unwrap();
+    assert!(warning["detail"].as_str().unwrap().starts_with("120 of 180 rows"), "{warning}");
+    let spec = |split: Value| json!({"dataset": "thrice", "target": "y", "epochs": 1, "split": split});
+    let rows_judged = |split: Value| -> Vec<u64> {
+        let job = server.train(&spec(split));
+        let path = format!("/v1/jobs/{}/evaluation?worst=1000", job["id"].as_str().unwrap());
+        let answer = server.get(&path).ok();
+        let worst = answer["targets"]["y"]["worst"].as_array().unwrap().clone();
+        worst.iter().map(|row| row["row"].as_u64().unwrap()).collect()
+    };
+    let torn =
+        |rows: &[u64]| rows.iter().filter(|row| rows.iter().filter(|other| *other / 3 == *row / 3).count() < 3).count();
+    let together = rows_judged(json!({"validation": 0.2}));
+    assert_eq!((together.len(), torn(&together)), (36, 0), "{together:?}");
+    let apart = rows_judged(json!({"validation": 0.2, "duplicates": "apart"}));
+    assert_eq!(apart.len(), 36);
+    assert!(torn(&apart) > 0, "{apart:?}");
+    let shown = server.post("/v1/jobs?dry_run=true", &spec(json!({"validation": 0.2}))).ok();
+    assert_eq!(shown["spec"]["split"]["duplicates"], "together", "{shown:#}");
+    let wrong = server.post("/v1/jobs", &spec(json!({"method": "sequential", "duplicates": "together"})));
+    let problem = wrong.problem(422, "invalid_job_spec");
+    assert_eq!(problem["errors"][0]["pointer"], "/split/duplicates", "{problem:#}");
+}

@@ -1,0 +1,86 @@
+//! How long a file of 1,000,000 rows of 29 numbers takes to become a table, and the most memory it takes: `cargo bench --bench ingest`.
+//!
+//! Each format in a process of its own, so that the peak is its own. Where `PYTHON` names an interpreter with pandas and pyarrow, it
+//! reads the same files beside it. Not a gate: a busy machine gives larger numbers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a measuring program")]
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use trainyard::data::csv::ParseOptions;
+use trainyard::data::formats;
+
+const ROWS: usize = 1_000_000;
+const COLUMNS: usize = 29;
+const BATCH: usize = 10_000;
+/// Named in the child's environment: the file that it reads.
+const FILE: &str = "INGEST_FILE";
+
+fn main() {
+    if let Some(path) = std::env::var_os(FILE) {
+        return read(Path::new(&path));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (csv, parquet) = (folder.path().join("rows.csv"), folder.path().join("rows.parquet"));
+    write(&csv, &parquet);
+    for path in [&csv, &parquet] {
+        let child = Command::new(std::env::current_exe().unwrap()).env(FILE, path).output().unwrap();
+        assert!(child.status.success(), "{child:?}");
+        println!("trainyard  {}", String::from_utf8_lossy(&child.stdout).trim());
+        let Ok(python) = std::env::var("PYTHON") else { continue };
+        let script = "import sys,time,resource,pandas as p;t=time.perf_counter();f=sys.argv[1];\
+            d=p.read_csv(f) if f.endswith('csv') else p.read_parquet(f);s=time.perf_counter()-t;\
+            print(f.split('.')[-1],d.shape[0],'rows',round(s,2),'s, peak',resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024,'MB')";
+        let pandas = Command::new(python).args(["-c", script]).arg(path).output().unwrap();
+        println!("pandas     {}", String::from_utf8_lossy(&pandas.stdout).trim());
+    }
+}
+
+fn read(path: &Path) {
+    let begin = Instant::now();
+    let (table, found) = formats::ingest(File::open(path).unwrap(), &ParseOptions::default()).unwrap();
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{} {} rows {seconds:.2} s, peak {} MB", found.format, table.rows, peak_mb());
+}
+
+/// The most memory that this process had; 0 where the system does not tell.
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kb| kb / 1024)
+}
+
+fn write(csv: &Path, parquet: &Path) {
+    let mut text = BufWriter::new(File::create(csv).unwrap());
+    let names: Vec<String> = (0..COLUMNS).map(|column| format!("c{column}")).collect();
+    writeln!(text, "{}", names.join(",")).unwrap();
+    let mut writer: Option<ArrowWriter<File>> = None;
+    let mut state = 7u64;
+    for _ in 0..ROWS / BATCH {
+        let mut columns: Vec<Vec<f64>> = (0..COLUMNS).map(|_| Vec::with_capacity(BATCH)).collect();
+        for _ in 0..BATCH {
+            for (place, column) in columns.iter_mut().enumerate() {
+                // Knuth's 64-bit generator: any numbers will do.
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let x = f64::from((state >> 40) as u32) / 1e4 - 800.0;
+                column.push(x);
+                write!(text, "{}{x}", if place == 0 { "" } else { "," }).unwrap();
+            }
+            writeln!(text).unwrap();
+        }
+        let arrays = columns.into_iter().map(|column| Arc::new(Float64Array::from(column)) as ArrayRef);
+        let batch = RecordBatch::try_from_iter(names.iter().map(String::as_str).zip(arrays)).unwrap();
+        let to = writer
+            .get_or_insert_with(|| ArrowWriter::try_new(File::create(parquet).unwrap(), batch.schema(), None).unwrap());
+        to.write(&batch).unwrap();
+    }
+    writer.unwrap().close().unwrap();
+    text.flush().unwrap();
+}
