@@ -1,3 +1,5 @@
+//! The same rows through every format, broken files, bombs, and random tables there and back.
+
 use std::io::Write as _;
 use std::sync::Arc;
 
