@@ -1,3 +1,5 @@
+//! The rules of the diagnosis, one at a time.
+
 use super::*;
 
 fn facts() -> Facts {
