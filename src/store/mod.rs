@@ -107,16 +107,17 @@ impl Store {
     /// [`StoreError::Locked`] when another server has it; [`StoreError::NewerSchema`].
     pub async fn open(directory: &Path) -> Result<Store, StoreError> {
         let directory = Arc::new(directory::Directory::open(directory)?);
+        // Only the writer sets the mode of vacuum: SQLite takes the write lock for it, on which a new reader would wait.
         let options = SqliteConnectOptions::new()
             .filename(directory.database())
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", "67108864")
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256)
             .disable_statement_logging();
-        let mut connection = SqliteConnection::connect_with(&options.clone().create_if_missing(true)).await?;
+        let writing = options.clone().create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
+        let mut connection = SqliteConnection::connect_with(&writing).await?;
         migrate(&mut connection).await?;
         let swept = sweep(&mut connection, &directory).await?;
         if swept > 0 {

@@ -272,6 +272,19 @@ async fn a_job_that_does_not_fit_waits_for_memory_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_full_queue_takes_no_more_until_one_has_left() {
+    let (_directory, store) = opened().await;
+    let iris = dataset(&store, "iris").await;
+    let bounded = || NewJob { queue_limit: Some(2), ..new_job(&iris) };
+    store.job_insert(bounded()).await.unwrap();
+    store.job_insert(bounded()).await.unwrap();
+    let refused = store.job_insert(bounded()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::QueueFull { queued: 2, limit: 2 }), "{refused}");
+    claimed(&store).await;
+    store.job_insert(bounded()).await.unwrap();
+}
+
+#[tokio::test]
 async fn sixteen_claimants_never_get_the_same_job() {
     let (_directory, store) = opened().await;
     let iris = dataset(&store, "iris").await;

@@ -324,6 +324,11 @@ impl Checkpoint {
         self.state.is_some() && self.arithmetic == ARITHMETIC_VERSION
     }
 
+    /// The step whose weights were the best so far: a run that goes on from here needs them, too.
+    pub fn best_step(&self) -> Option<u64> {
+        Some(self.state.as_ref()?.best.as_ref()?.step)
+    }
+
     /// The optimizer's slots.
     pub(super) fn slots<T: Real>(&self) -> Vec<Vec<T>> {
         let mut first = self.parameters + self.buffers;

@@ -102,15 +102,24 @@ fn resume<T: Real>(session: &Session<'_>, recorder: &mut Recorder) -> Result<Opt
         if !last.can_resume() {
             continue; // weights alone
         }
-        let best = listed.iter().find(|other| other.best && other.step < row.step);
-        let best = match best {
+        // The best of that moment: the mark may have moved on since, to a checkpoint that is damaged now.
+        let best_step = last.best_step().filter(|step| *step != row.step);
+        let best = match listed.iter().find(|other| Some(other.step) == best_step) {
             Some(best) => read(session, recorder, best)?.map(Box::new),
             None => None,
         };
+        if best_step.is_some() && best.is_none() {
+            continue; // the weights to restore at the end are gone: an earlier state, or anew
+        }
         let message = format!("goes on from the checkpoint of step {}", row.step);
         let data = json!({"code": "resumed", "step": row.step, "epoch": row.epoch, "attempt": session.job.attempt});
         recorder.event(NewEvent { level: Level::Info, kind: "log", message, data, at: Utc::now() });
         return Ok(Some(Start::Resume { last: Box::new(last), best, best_is_kept: true }));
+    }
+    if !listed.is_empty() {
+        let message = "begins anew: no checkpoint is left that it can go on from to the same bits".to_owned();
+        let data = json!({"code": "begins_anew", "attempt": session.job.attempt});
+        recorder.event(NewEvent { level: Level::Warn, kind: "log", message, data, at: Utc::now() });
     }
     Ok(None)
 }

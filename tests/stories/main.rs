@@ -18,6 +18,7 @@ mod drawn_specs;
 mod evaluation;
 #[cfg(debug_assertions)] // release builds have no failpoints
 mod failpoints;
+mod faults;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
