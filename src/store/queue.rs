@@ -357,6 +357,7 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
             return Ok(None);
         }
     }
+    // The index by name: left to itself SQLite takes the one by status, and sorts a long queue at each claim.
     // One statement, so that two workers cannot take the same job. The attempt is the fencing token of all that follows.
     let row = sqlx::query(
         "UPDATE job SET
@@ -365,7 +366,7 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
            queue_seconds = queue_seconds + max(0, ?2 - queued_at) / 1000.0,
            queued_at = NULL, queue_reason = NULL,
            transitions = transitions + 1, revision = revision + 1
-         WHERE seq = (SELECT seq FROM job
+         WHERE seq = (SELECT seq FROM job INDEXED BY job_queue
                       WHERE status = 'queued' AND (?3 IS NULL OR memory_bytes IS NULL OR memory_bytes <= ?3)
                       ORDER BY priority DESC, seq LIMIT 1)
          RETURNING seq, id, status, attempt, resume_wanted, transitions",
@@ -387,7 +388,8 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
 /// Says whether the first job that can ever run has waited so long for memory that the others wait for it.
 async fn head_has_waited(tx: &mut Tx, free: i64, budget: i64) -> Result<bool, StoreError> {
     let head = sqlx::query(
-        "SELECT memory_bytes, queued_at FROM job WHERE status = 'queued' AND coalesce(memory_bytes, 0) <= ?
+        "SELECT memory_bytes, queued_at FROM job INDEXED BY job_queue
+         WHERE status = 'queued' AND coalesce(memory_bytes, 0) <= ?
          ORDER BY priority DESC, seq LIMIT 1",
     )
     .bind(budget)

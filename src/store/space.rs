@@ -72,7 +72,7 @@ async fn pause_all(tx: &mut Tx) -> Result<Vec<JobId>, StoreError> {
     let waiting = sqlx::query(
         "UPDATE job SET queue_reason = ?1, revision = revision + 1
          WHERE queue_reason IS NOT ?1
-           AND seq IN (SELECT seq FROM job WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT ?2)
+           AND seq IN (SELECT seq FROM job INDEXED BY job_queue WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT ?2)
          RETURNING id",
     )
     .bind(NO_ROOM)
@@ -117,7 +117,8 @@ pub(super) async fn explain_memory(tx: &mut Tx, free: i64, budget: i64) -> Resul
     }
     let waiting = sqlx::query(
         "SELECT seq, id, memory_bytes, queue_reason FROM
-           (SELECT seq, id, memory_bytes, queue_reason FROM job WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT ?2)
+           (SELECT seq, id, memory_bytes, queue_reason FROM job INDEXED BY job_queue
+            WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT ?2)
          WHERE memory_bytes > ?1",
     )
     .bind(free)
