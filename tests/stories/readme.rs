@@ -4,19 +4,19 @@ use std::process::Command;
 
 use crate::kit::{Server, file, trainyard};
 
-/// The fenced blocks of one language, in order.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = String::from_utf8(file("README.md")).unwrap();
+/// The fenced blocks of one language in a document, in order.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = String::from_utf8(file(document)).unwrap();
     let open = format!("```{language}\n");
-    readme.split(&open).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned()).collect()
+    text.split(&open).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned()).collect()
 }
 
-#[test]
-fn the_quick_start_works_line_by_line() {
+/// Runs all shell blocks of a document as one script against a server of their own; gives the folder with what they made.
+fn played(document: &str) -> tempfile::TempDir {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let script = blocks("sh").join("\n").replace("http://127.0.0.1:8080", &server.url);
-    assert!(script.matches("curl").count() > 10, "the quick start is gone from the README");
+    let script = blocks(document, "sh").join("\n").replace("http://127.0.0.1:8080", &server.url);
+    assert!(script.matches("curl").count() > 10, "the requests are gone from {document}");
     let output = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(folder.path())
@@ -25,17 +25,34 @@ fn the_quick_start_works_line_by_line() {
         .unwrap();
     let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
+    folder
+}
+
+fn is_picture(path: std::path::PathBuf) {
+    let picture = std::fs::read_to_string(path).unwrap();
+    assert!(picture.contains("<svg"), "{picture}");
+}
+
+#[test]
+fn the_quick_start_works_line_by_line() {
+    let folder = played("README.md");
     let predictions = std::fs::read_to_string(folder.path().join("predictions.csv")).unwrap();
     assert_eq!(predictions.lines().count(), 121, "{predictions}");
-    let picture = std::fs::read_to_string(folder.path().join("loss.svg")).unwrap();
-    assert!(picture.contains("<svg"), "{picture}");
+    is_picture(folder.path().join("loss.svg"));
+}
+
+#[test]
+fn the_guide_to_the_practice_works_line_by_line() {
+    let folder = played("docs/PRACTICE.md");
+    is_picture(folder.path().join("loss.svg"));
+    is_picture(folder.path().join("confusion.svg"));
 }
 
 #[test]
 fn the_spec_that_it_shows_is_accepted() {
     let server = Server::start();
     server.sample("digits");
-    for spec in blocks("json") {
+    for spec in blocks("README.md", "json") {
         let spec = serde_json::from_str(&spec).unwrap();
         let answer = server.post("/v1/jobs?dry_run=true", &spec);
         assert_eq!(answer.status, 200, "{answer:?}");
