@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,12 +15,11 @@ use super::jobs::{job_id, wire};
 use super::list::{self, Format};
 use super::problem::{Problem, ProblemBody};
 use super::specs;
-use crate::practice::diagnosis::{Curves, Diverged, Finding, Run, diagnose};
+use crate::practice::diagnosis::{Diverged, Finding, Run, diagnose};
 use crate::spec;
-use crate::store::{Axis, Job, MetricQuery};
+use crate::store::Job;
+use crate::worker;
 
-/// Points read at a time.
-const PAGE: usize = 10_000;
 /// Reports of a job that are looked through.
 const REPORTS: u32 = 50;
 
@@ -62,7 +61,8 @@ async fn get(
     }
     let complete = job.status.is_finished();
     let spec = job.spec.clone().unwrap_or_default();
-    let findings: Vec<Value> = findings(&app, &job, &spec).await?.iter().map(|finding| body(finding, &spec)).collect();
+    let findings: Vec<Value> =
+        findings(&app, &job, &spec).await?.iter().map(|finding| spec::finding_json(finding, &spec)).collect();
     let response = match Format::chosen(params.format, &headers) {
         Format::Json => axum::Json(json!({"data": findings, "complete": complete})).into_response(),
         other => list::table(&findings, other)?,
@@ -73,7 +73,7 @@ async fn get(
 async fn findings(app: &App, job: &Job, spec: &Value) -> Result<Vec<Finding>, Problem> {
     let proved = specs::prove(app, spec, false).await?;
     let facts = spec::facts(&proved.spec, &proved.schema);
-    let curves = curves(app, job).await?;
+    let curves = worker::recorded_curves(app.store(), job.id).await?;
     let (reports, _) = app.store().report_list(Some(job.id), None, REPORTS, None).await?;
     let failed = |kind: &str| reports.iter().any(|report| report.kind == kind && report.verdict == "failed");
     let run = Run {
@@ -92,49 +92,4 @@ fn diverged(job: &Job) -> Option<Diverged> {
     let error = job.error.as_ref().filter(|error| error["code"] == "diverged")?;
     let number = |name: &str| error[name].as_u64().unwrap_or(0);
     Some(Diverged { tensor: error["tensor"].as_str()?.to_owned(), epoch: number("epoch"), step: number("step") })
-}
-
-/// All that was recorded by epoch, and the loss by step.
-async fn curves(app: &App, job: &Job) -> Result<Curves, Problem> {
-    let mut curves = Curves::default();
-    for (axis, names) in [(Axis::Epoch, Vec::new()), (Axis::Step, vec!["step".to_owned(), "loss".to_owned()])] {
-        let mut after = 0;
-        loop {
-            let query = MetricQuery { axis, names: names.clone(), after, limit: PAGE, max_points: None };
-            let read = app.store().metric_read(job.id, &query).await?;
-            let key = read.columns.iter().find(|column| column.name == axis.as_str());
-            for point in 0..read.points {
-                let Some(at) = key.and_then(|key| key.values.get(point).copied().flatten()) else { continue };
-                // A number that is not finite is told as one; a point without a value is left out.
-                let value = |column: &'_ crate::store::MetricColumn| {
-                    let spoilt = || column.nonfinite.iter().any(|(place, _)| *place == point).then_some(f64::INFINITY);
-                    column.values.get(point).copied().flatten().or_else(spoilt)
-                };
-                match axis {
-                    Axis::Epoch => {
-                        let present =
-                            read.columns.iter().filter_map(|column| Some((column.name.as_str(), value(column)?)));
-                        curves.epoch(at as u64, present);
-                    }
-                    Axis::Step => {
-                        let loss = read.columns.iter().find(|column| column.name == "loss").and_then(value);
-                        loss.into_iter().for_each(|loss| curves.step(at as u64, loss));
-                    }
-                }
-            }
-            if !read.has_more {
-                break;
-            }
-            after = read.next;
-        }
-    }
-    Ok(curves)
-}
-
-fn body(finding: &Finding, spec: &Value) -> Value {
-    let Finding { code, severity, message, evidence, advice, changes, source } = finding;
-    let evidence: Map<String, Value> =
-        evidence.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    let patch = if changes.is_empty() { Value::Null } else { spec::patch_of(changes, spec) };
-    json!({"code": code, "severity": severity.name(), "message": message, "evidence": evidence, "advice": advice, "patch": patch, "source": source})
 }

@@ -1,6 +1,7 @@
 //! The mathematics of feed-forward networks. No HTTP, SQL, files, clock or wire format.
 
 pub mod activation;
+mod activity;
 pub mod architecture;
 pub mod batch;
 pub mod check;
@@ -24,6 +25,7 @@ mod task_gradients;
 mod workspace;
 
 pub use activation::Activation;
+pub use activity::{Activity, activity};
 pub use architecture::{
     Architecture, EmbeddingTable, Head, HiddenLayer, Loss, Normalization, Pooling, Sparsity, TokenInput,
 };

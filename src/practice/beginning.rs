@@ -9,7 +9,7 @@ use super::gradient::spread;
 use super::short::{ShortRun, steps_one_by_one};
 use crate::data::Examples;
 use crate::nn::optimizer::Optimizer;
-use crate::nn::{Activation, Architecture, Network, Noise, Penalties};
+use crate::nn::{Architecture, Network, Noise, Penalties, activity};
 
 /// Share of flat units that an untrained layer may have; tanh with the sigmoid's gain was measured at 60 %, sound ones below 6 %.
 const MOST_FLAT: f64 = 0.25;
@@ -84,17 +84,16 @@ pub fn check_init(architecture: &Architecture, seed: u64, examples: &Examples<f6
         .layers(&network)
         .zip(kinds.map(|layer| layer.activation))
         .map(|(layer, activation)| {
-            let (activation_mean, activation_std) = moments(layer.activations);
+            let seen = activity(&layer, activation);
             let slopes =
                 network.layout().segment(&format!("{}.weight", layer.name)).map(|segment| &gradient[segment.range()]);
-            let fires = |unit: usize| layer.activations.iter().skip(unit).step_by(layer.units).any(|a| *a != 0.0);
             LayerAtStart {
                 name: layer.name.to_owned(),
-                pre_activation_std: moments(layer.pre_activations).1,
-                activation_mean,
-                activation_std,
-                saturated_share: share(layer.activations, |a| flat(activation, a)),
-                dead_share: (0..layer.units).filter(|unit| !fires(*unit)).count() as f64 / layer.units.max(1) as f64,
+                pre_activation_std: seen.pre_activation_std,
+                activation_mean: seen.activation_mean,
+                activation_std: seen.activation_std,
+                saturated_share: seen.saturated_share.unwrap_or(0.0),
+                dead_share: seen.dead_share.unwrap_or(0.0),
                 gradient_rms: slopes
                     .map_or(0.0, |g| (g.iter().map(|g| g * g).sum::<f64>() / g.len().max(1) as f64).sqrt()),
             }
@@ -138,24 +137,6 @@ fn init_advice(layers: &[LayerAtStart]) -> Option<String> {
             if ratio < 1.0 { "dies" } else { "explodes" }
         )
     })
-}
-
-fn flat(activation: Activation, a: f64) -> bool {
-    match activation {
-        Activation::Sigmoid => !(0.05..=0.95).contains(&a),
-        Activation::Tanh | Activation::HardTanh | Activation::Softsign => a.abs() > 0.95,
-        _ => false,
-    }
-}
-
-fn share(values: &[f64], wanted: impl Fn(f64) -> bool) -> f64 {
-    values.iter().filter(|value| wanted(**value)).count() as f64 / values.len().max(1) as f64
-}
-
-fn moments(values: &[f64]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    (mean, (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt())
 }
 
 /// What two short runs reached, with and without the inputs.

@@ -7,6 +7,7 @@
 mod batch;
 mod beginning;
 mod chance;
+mod check;
 pub mod diagnosis;
 mod gradient;
 mod initial_loss;
@@ -17,6 +18,7 @@ mod short;
 pub use beginning::{
     InitStatistics, InputIndependent, LayerAtStart, beginning_rows, check_init, check_input_independent,
 };
+pub use check::{CHECKS, Report, Subject, check};
 pub use gradient::{GradientCheck, GradientPoint, TensorCheck, Worst, check_gradient, gradient_rows};
 pub use initial_loss::{InitialLoss, TaskInitialLoss, check_initial_loss};
 pub use lr_range::{LrRange, RangeCurve, check_lr_range, range_rows};

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::catalogue::shown;
 use super::layers::NORMALIZATIONS;
-use super::prove::CHECKS;
 use super::targets::TargetType;
 use super::{activations, inits, losses, optimizers, schedules};
+use crate::practice::CHECKS;
 
 /// The fields of a spec: name, default in words, help.
 const FIELDS: &[(&str, &str, &str)] = &[

@@ -9,7 +9,7 @@ use super::resolved::ResolvedSpec;
 use super::schema::{Schema, SchemaColumn};
 use super::targets::{Target, TargetType};
 use super::training::{BatchSize, Clipping};
-use crate::practice::diagnosis::{Change, Facts, HiddenFacts, TaskFacts};
+use crate::practice::diagnosis::{Change, Facts, Finding, HiddenFacts, TaskFacts};
 
 /// What the rules of the diagnosis look at beside the curves.
 pub fn facts(spec: &ResolvedSpec, schema: &Schema) -> Facts {
@@ -85,8 +85,20 @@ fn task(target: &Target, schema: &Schema, alone: bool) -> TaskFacts {
     TaskFacts { name: target.name.clone(), classes, majority, chance, weight: target.weight }
 }
 
+/// A finding as JSON, with its changes as a merge patch: what the diagnosis answers and what the events of a job tell.
+pub fn finding_json(finding: &Finding, spec: &Value) -> Value {
+    let Finding { code, severity, message, evidence, advice, changes, source } = finding;
+    let evidence: Map<String, Value> =
+        evidence.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let patch = if changes.is_empty() { Value::Null } else { patch_of(changes, spec) };
+    json!({
+        "code": code, "severity": severity.name(), "message": message, "evidence": evidence, "advice": advice, "patch": patch,
+        "source": source,
+    })
+}
+
 /// Renders changes as one merge patch of a job's request; `spec` is the job's resolved spec as JSON.
-pub fn patch_of(changes: &[Change], spec: &Value) -> Value {
+fn patch_of(changes: &[Change], spec: &Value) -> Value {
     // Each change is rendered from the spec with the ones before it in place, since layers are replaced whole.
     let mut changed = spec.clone();
     let mut patch = json!({});
@@ -105,7 +117,6 @@ fn one(change: &Change, spec: &Value) -> Value {
     };
     match change {
         Change::LearningRate(rate) => optimizer("learning_rate", real(*rate)),
-        Change::Momentum(momentum) => optimizer("momentum", real(*momentum)),
         Change::Activation(name) => json!({
             "activation": name, "init": {"weights": "auto"},
             "hidden_layers": layers(spec, |layer| {
@@ -139,7 +150,6 @@ fn one(change: &Change, spec: &Value) -> Value {
             let kind = spec.pointer("/schedule/type").cloned().unwrap_or(json!("constant"));
             json!({"schedule": {"type": kind, "warmup": {"steps": steps}}})
         }
-        Change::BalancedClasses(task) => targets(spec, task, "class_weight", json!("balanced")),
         Change::TaskWeight(task, weight) => targets(spec, task, "weight", real(*weight)),
     }
 }

@@ -34,7 +34,7 @@ mod targets;
 mod training;
 
 pub use capabilities::capabilities;
-pub use diagnosis::{facts, patch_of};
+pub use diagnosis::{facts, finding_json};
 pub use fault::{Fault, Warning};
 pub use limits::Limits;
 pub use patch::merge_patch;

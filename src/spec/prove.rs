@@ -13,6 +13,7 @@ use super::schema::{Kind, Schema, SchemaColumn};
 use super::targets::{self, Target};
 use super::training::{self, BatchSize, WarmStart};
 use super::{defaults, rules, size, split};
+use crate::practice::CHECKS;
 
 /// What the reading functions share: what the request is proved against and what was found so far.
 pub(super) struct Proof<'a> {
@@ -66,9 +67,6 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("max_seconds", "\"limits\":{\"max_seconds\":…}"),
     ("exclude", "\"inputs\":{\"exclude\":[…]}"),
 ];
-
-/// Checks that a job can run before it trains.
-pub(super) const CHECKS: [&str; 6] = ["initial_loss", "gradient", "overfit", "init", "input_independent", "lr_range"];
 
 /// Proves a request against a dataset's schema and the server's limits.
 ///

@@ -170,16 +170,33 @@ async fn keep(
         (name.as_str(), values)
     });
     for (name, values) in std::iter::once((PLACES, offsets)).chain(kept) {
-        sqlx::query("INSERT INTO metric_thin (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(job)
-            .bind(axis.as_str())
-            .bind(name)
-            .bind(start as i64)
-            .bind(values.len() as i64)
-            .bind(to_bytes(&values))
-            .execute(&mut tx.connection)
-            .await?;
+        insert(tx, INTO_THIN, job, axis, name, start, &values).await?;
     }
+    Ok(())
+}
+
+const INTO_THIN: &str = "INSERT INTO metric_thin (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)";
+const INTO_CHUNK: &str = "INSERT INTO metric_chunk (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)";
+
+/// Writes the points of one metric from `start` on.
+async fn insert(
+    tx: &mut Tx,
+    into: &'static str,
+    job: i64,
+    axis: Axis,
+    name: &str,
+    start: u64,
+    values: &[f64],
+) -> Result<(), StoreError> {
+    sqlx::query(into)
+        .bind(job)
+        .bind(axis.as_str())
+        .bind(name)
+        .bind(start as i64)
+        .bind(values.len() as i64)
+        .bind(to_bytes(values))
+        .execute(&mut tx.connection)
+        .await?;
     Ok(())
 }
 
@@ -204,15 +221,7 @@ pub(super) async fn merge(tx: &mut Tx, job: i64, axis: Axis, start: u64) -> Resu
     }
     keep(tx, job, axis, start, &merged).await?;
     for (name, values) in merged {
-        sqlx::query("INSERT INTO metric_chunk (job, axis, name, start, count, points) VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(job)
-            .bind(axis.as_str())
-            .bind(name)
-            .bind(start as i64)
-            .bind(values.len() as i64)
-            .bind(to_bytes(&values))
-            .execute(&mut tx.connection)
-            .await?;
+        insert(tx, INTO_CHUNK, job, axis, &name, start, &values).await?;
     }
     Ok(())
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::recorder::Recorder;
+use crate::id::JobId;
 use crate::practice::diagnosis::{Curves, Diverged, Facts, Finding, Run, Severity, diagnose};
 use crate::spec;
-use crate::store::{Level, NewEvent};
+use crate::store::{Axis, Level, MetricColumn, MetricQuery, Metrics, NewEvent, Store, StoreError};
 
 /// Time between two looks at a running job.
 const BETWEEN: Duration = Duration::from_secs(2);
@@ -30,8 +31,9 @@ pub(super) struct End {
 }
 
 impl Findings {
-    pub fn new(facts: Facts, spec: Value) -> Findings {
-        Findings { facts, curves: Curves::default(), spec, told: Vec::new(), looked_at: Instant::now() }
+    /// `curves` are what earlier attempts recorded.
+    pub fn new(facts: Facts, spec: Value, curves: Curves) -> Findings {
+        Findings { facts, curves, spec, told: Vec::new(), looked_at: Instant::now() }
     }
 
     pub fn curves(&mut self) -> &mut Curves {
@@ -74,16 +76,54 @@ impl Findings {
 }
 
 fn event(finding: &Finding, spec: &Value) -> NewEvent {
-    let Finding { code, severity, message, evidence, advice, changes, .. } = finding;
-    let level = match severity {
+    let level = match finding.severity {
         Severity::Info => Level::Info,
         Severity::Warn => Level::Warn,
         Severity::Error => Level::Error,
     };
-    let evidence: Map<String, Value> =
-        evidence.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    let patch = if changes.is_empty() { Value::Null } else { spec::patch_of(changes, spec) };
-    let data =
-        json!({"code": code, "severity": severity.name(), "evidence": evidence, "advice": advice, "patch": patch});
-    NewEvent { level, kind: "finding", message: format!("{message} {advice}"), data, at: Utc::now() }
+    let message = format!("{} {}", finding.message, finding.advice);
+    NewEvent { level, kind: "finding", message, data: spec::finding_json(finding, spec), at: Utc::now() }
+}
+
+/// Points read at a time.
+const PAGE: usize = 10_000;
+
+/// All that a job recorded by epoch, and its loss by step.
+///
+/// # Errors
+/// What the store says.
+pub async fn recorded_curves(store: &Store, job: JobId) -> Result<Curves, StoreError> {
+    let mut curves = Curves::default();
+    for (axis, names) in [(Axis::Epoch, Vec::new()), (Axis::Step, vec!["step".to_owned(), "loss".to_owned()])] {
+        let mut after = 0;
+        loop {
+            let query = MetricQuery { axis, names: names.clone(), after, limit: PAGE, max_points: None };
+            let read = store.metric_read(job, &query).await?;
+            add(&mut curves, axis, &read);
+            if !read.has_more {
+                break;
+            }
+            after = read.next;
+        }
+    }
+    Ok(curves)
+}
+
+fn add(curves: &mut Curves, axis: Axis, read: &Metrics) {
+    let key = read.columns.iter().find(|column| column.name == axis.as_str());
+    for point in 0..read.points {
+        let Some(at) = key.and_then(|key| key.values.get(point).copied().flatten()) else { continue };
+        // A number that is not finite is told as one; a point without a value is left out.
+        let value = |column: &MetricColumn| {
+            let spoilt = || column.nonfinite.iter().any(|(place, _)| *place == point).then_some(f64::INFINITY);
+            column.values.get(point).copied().flatten().or_else(spoilt)
+        };
+        let present = read.columns.iter().filter_map(|column| Some((column.name.as_str(), value(column)?)));
+        match axis {
+            Axis::Epoch => curves.epoch(at as u64, present),
+            Axis::Step => {
+                present.filter(|(name, _)| *name == "loss").for_each(|(_, loss)| curves.step(at as u64, loss))
+            }
+        }
+    }
 }

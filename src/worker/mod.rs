@@ -20,5 +20,6 @@ mod tests;
 mod train_job;
 
 pub use budget::memory_budget;
+pub use findings::recorded_curves;
 pub use pool::{Config, Handle, Pool};
 pub use retention::tidy_up;

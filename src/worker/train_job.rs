@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::checks::{self, Subject};
 use super::failure::Failure;
-use super::findings::{End, Findings};
+use super::findings::{self, End, Findings};
 use super::observer::{self, Settings, Watch};
 use super::recorder::Recorder;
 use super::run::{Ended, Session};
@@ -13,7 +13,7 @@ use super::start;
 use crate::data::{self, DataError, Encoder, Table};
 use crate::practice::diagnosis::{Curves, Diverged, Facts};
 use crate::spec::{self, ResolvedSpec, Schema};
-use crate::store::{Axis, Dataset, Level, MetricColumn, MetricQuery, NewEvent};
+use crate::store::{Dataset, Level, NewEvent};
 use crate::train::{self, Real, Start, StopReason};
 
 /// Trains a job from its last checkpoint, or from the start.
@@ -142,10 +142,11 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
     });
     let keep = keep(spec);
     let settings = Settings { max_seconds: spec.max_seconds(), keep, seconds_before: session.job.train_seconds };
-    let mut findings = Findings::new(facts.clone(), spec.to_json());
-    if session.job.attempt > 1 {
-        remember(session, findings.curves())?;
-    }
+    let curves = match session.job.attempt {
+        0..=1 => Curves::default(),
+        _ => session.runtime.block_on(findings::recorded_curves(session.store, session.job.id))?,
+    };
+    let findings = Findings::new(facts.clone(), spec.to_json(), curves);
     let mut watch = Watch::new(recorder, session.control, settings, findings);
     let outcome = train::fit(&plan, &data, start, &mut watch);
     match outcome {
@@ -181,25 +182,6 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
             Err(Failure::new("mismatch", "Start, plan and data do not belong together", detail, json!({})))
         }
     }
-}
-
-/// Points of an earlier attempt that the diagnosis looks at, at most.
-const REMEMBERED: usize = 2_000;
-
-/// What earlier attempts of the job recorded.
-fn remember(session: &Session<'_>, curves: &mut Curves) -> Result<(), Failure> {
-    let axis = Axis::Epoch;
-    let query = MetricQuery { axis, names: Vec::new(), after: 0, limit: REMEMBERED, max_points: Some(REMEMBERED) };
-    let read = session.runtime.block_on(session.store.metric_read(session.job.id, &query))?;
-    let epochs = read.columns.iter().find(|column| column.name == "epoch");
-    for point in 0..read.points {
-        let value = |column: &MetricColumn| column.values.get(point).copied().flatten();
-        if let Some(epoch) = epochs.and_then(value) {
-            let present = read.columns.iter().filter_map(|column| Some((column.name.as_str(), value(column)?)));
-            curves.epoch(epoch as u64, present);
-        }
-    }
-    Ok(())
 }
 
 /// Checkpoints to keep.

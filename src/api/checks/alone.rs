@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -24,11 +23,6 @@ use crate::practice;
 use crate::spec::ResolvedSpec;
 use crate::store::{Dataset, NewReport};
 use crate::train::checkpoint::decode;
-
-/// The checks that run alone.
-const KINDS: [&str; 6] = ["gradient", "initial_loss", "overfit", "init", "input_independent", "lr_range"];
-/// Rows on which the first loss is looked at.
-const INITIAL_LOSS_ROWS: usize = 2_000;
 
 /// What to check: a spec, or a job.
 #[derive(ToSchema)]
@@ -93,9 +87,9 @@ fn read(body: &Value) -> Result<Wanted, Problem> {
         }
     }
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
-    let kind = KINDS.into_iter().find(|kind| text("kind") == Some(kind));
+    let kind = practice::CHECKS.into_iter().find(|kind| text("kind") == Some(kind));
     if kind.is_none() {
-        faults.push(Fault::at("/kind", format!("must be one of {}", KINDS.join(", "))));
+        faults.push(Fault::at("/kind", format!("must be one of {}", practice::CHECKS.join(", "))));
     }
     let checkpoint = text("checkpoint").map(str::to_owned);
     let subject = match (fields.get("spec"), text("job")) {
@@ -157,55 +151,19 @@ fn check(material: &Material, table: &Table) -> Result<NewReport, Problem> {
     };
     let weights = checkpoint.as_ref().map(|one| (one.parameters::<f64>(), one.buffers::<f64>()));
     let weights = weights.as_ref().map(|(parameters, buffers)| (parameters.as_slice(), buffers.as_slice()));
-    let architecture = spec.architecture(&encoder);
-    match *kind {
-        "gradient" => {
-            let examples = encoder.encode::<f64>(table, &practice::gradient_rows(&architecture, &train_rows))?;
-            let found = practice::check_gradient(&architecture, &spec.penalties(), spec.seed(), &examples, weights);
-            report(kind, found.verdict, &found, material)
-        }
-        "initial_loss" => {
-            let stride = train_rows.len().div_ceil(INITIAL_LOSS_ROWS).max(1);
-            let rows: Vec<u32> = train_rows.iter().copied().step_by(stride).collect();
-            let examples = encoder.encode::<f64>(table, &rows)?;
-            let found = practice::check_initial_loss(&architecture, spec.seed(), &examples, weights);
-            report(kind, found.verdict, &found, material)
-        }
-        "init" => {
-            let examples = encoder.encode::<f64>(table, &practice::beginning_rows(&train_rows))?;
-            let found = practice::check_init(&architecture, spec.seed(), &examples);
-            report(kind, found.verdict, &found, material)
-        }
-        "input_independent" | "lr_range" => {
-            let plan = spec.plan(&encoder, train_rows.len());
-            let (seed, penalties, rows) = (spec.seed(), spec.penalties(), plan.batch_rows());
-            if *kind == "lr_range" {
-                let examples = encoder.encode::<f64>(table, &practice::range_rows(&train_rows))?;
-                let found = practice::check_lr_range(&architecture, &plan.optimizer, &penalties, rows, seed, &examples);
-                return report(kind, found.verdict, &found, material);
-            }
-            let examples = encoder.encode::<f64>(table, &practice::beginning_rows(&train_rows))?;
-            let found =
-                practice::check_input_independent(&architecture, &plan.optimizer, &penalties, rows, seed, &examples);
-            report(kind, found.verdict, &found, material)
-        }
-        _ => {
-            let examples = encoder.encode::<f64>(table, &practice::overfit_rows(&train_rows))?;
-            let found = practice::check_overfit(&architecture, spec.seed(), &examples);
-            report(kind, found.verdict, &found, material)
-        }
-    }
-}
-
-fn report(
-    kind: &str,
-    verdict: practice::Verdict,
-    found: &impl Serialize,
-    material: &Material,
-) -> Result<NewReport, Problem> {
-    let mut document = serde_json::to_value(found).map_err(Problem::internal)?;
+    let (plan, penalties) = (spec.plan(&encoder, train_rows.len()), spec.penalties());
+    let subject = practice::Subject {
+        plan: &plan,
+        penalties: &penalties,
+        table,
+        encoder: &encoder,
+        train_rows: &train_rows,
+        weights,
+    };
+    let found = practice::check(kind, &subject)?.ok_or_else(|| Problem::internal(format!("no check {kind}")))?;
+    let mut document = found.document;
     if let Some(fields) = document.as_object_mut() {
         fields.insert("dataset".to_owned(), json!({"id": material.dataset.id, "name": material.dataset.name}));
     }
-    Ok(NewReport { kind: kind.to_owned(), verdict: verdict.name().to_owned(), document })
+    Ok(NewReport { kind: (*kind).to_owned(), verdict: found.verdict.name().to_owned(), document })
 }

@@ -38,8 +38,6 @@ impl Severity {
 pub enum Change {
     /// The optimizer's learning rate.
     LearningRate(f64),
-    /// The momentum of plain gradient descent.
-    Momentum(f64),
     /// The activation of all hidden layers of the trunk, each with the initialisation that fits.
     Activation(&'static str),
     /// The initialisation that fits each layer.
@@ -66,8 +64,6 @@ pub enum Change {
     Schedule(&'static str),
     /// A warm-up of so many steps.
     Warmup(u64),
-    /// Balanced class weights for a task.
-    BalancedClasses(String),
     /// The weight of a task.
     TaskWeight(String, f64),
 }

@@ -3,7 +3,7 @@
 
 use crate::data::{BatchBuffer, Examples};
 use crate::nn::optimizer::{Method, Optimizer, Rows, State, StepInfo};
-use crate::nn::{Activation, LayerView, Network, Noise, Penalties, Role, Workspace};
+use crate::nn::{Activity, Network, Noise, Penalties, Role, Workspace, activity};
 use crate::num::Real;
 use crate::train::plan::{Plan, Switch};
 use crate::train::view::Lists;
@@ -85,7 +85,7 @@ impl<T: Real> LayerProbe<T> {
         let architecture = network.architecture();
         let hidden = architecture.hidden.iter().chain(architecture.heads.iter().flat_map(|head| &head.hidden));
         for (layer, activation) in space.layers(network).zip(hidden.map(|layer| layer.activation)) {
-            activity(&layer, activation, examples.rows, metrics);
+            append_activity(layer.name, activity(&layer, activation), metrics);
         }
         let layout = network.layout();
         let slopes: Vec<(f64, f64)> = weights(network)
@@ -159,37 +159,15 @@ fn step_of<T: Real>(
     moved.sqrt()
 }
 
-/// Mean and spread of what a layer gives, and the shares of it that carry no slope.
-fn activity<T: Real>(layer: &LayerView<'_, T>, activation: Activation, rows: usize, metrics: &mut Vec<(String, f64)>) {
-    let mut push = |what: &str, value: f64| metrics.push((format!("layer/{}/{what}", layer.name), value));
-    let (mean, std) = moments(layer.activations);
-    push("activation_mean", mean);
-    push("activation_std", std);
-    push("pre_activation_std", moments(layer.pre_activations).1);
-    let count = (rows * layer.units).max(1) as f64;
-    // Where the slope has all but vanished; the bounds are the usual ones of plots of saturation.
-    let flat: Option<fn(f64) -> bool> = match activation {
-        Activation::Sigmoid => Some(|a| !(0.05..=0.95).contains(&a)),
-        Activation::Tanh | Activation::HardTanh | Activation::Softsign => Some(|a| a.abs() > 0.95),
-        _ => None,
-    };
-    if let Some(flat) = flat {
-        let saturated = layer.activations.iter().filter(|a| flat(a.to_f64())).count();
-        push("saturated_share", saturated as f64 / count);
-    }
-    if matches!(activation, Activation::Relu) {
-        let alive = |unit: usize| layer.activations.iter().skip(unit).step_by(layer.units).any(|a| *a > T::ZERO);
-        let dead = (0..layer.units).filter(|unit| !alive(*unit)).count();
-        push("dead_share", dead as f64 / layer.units.max(1) as f64);
-        let zeros = layer.activations.iter().filter(|a| **a == T::ZERO).count();
-        push("zero_share", zeros as f64 / count);
-    }
-}
-
-/// Mean and standard deviation.
-fn moments<T: Real>(values: &[T]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().map(|x| x.to_f64()).sum::<f64>() / count;
-    let variance = values.iter().map(|x| (x.to_f64() - mean).powi(2)).sum::<f64>() / count;
-    (mean, variance.sqrt())
+/// Appends what was seen of a layer; what its curve does not have is left out.
+fn append_activity(name: &str, seen: Activity, metrics: &mut Vec<(String, f64)>) {
+    let always = [
+        ("activation_mean", seen.activation_mean),
+        ("activation_std", seen.activation_std),
+        ("pre_activation_std", seen.pre_activation_std),
+    ];
+    let some =
+        [("saturated_share", seen.saturated_share), ("dead_share", seen.dead_share), ("zero_share", seen.zero_share)];
+    let some = some.into_iter().filter_map(|(what, value)| Some((what, value?)));
+    metrics.extend(always.into_iter().chain(some).map(|(what, value)| (format!("layer/{name}/{what}"), value)));
 }
