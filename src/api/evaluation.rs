@@ -24,6 +24,7 @@ use super::jobs::job_id;
 use super::models::{self, Model};
 use super::problem::{Fault, Kind, Problem, ProblemBody};
 use crate::data::{Table, split};
+use crate::id::DatasetId;
 use crate::score::Resampling;
 use crate::spec::{self, ResolvedSpec};
 use crate::store::{Dataset, Job, StoreError};
@@ -211,8 +212,8 @@ impl Opened {
 enum Subject {
     /// All rows of a dataset.
     Whole(Dataset),
-    /// All rows of the job's own validation dataset.
-    Validation(Dataset),
+    /// All rows of a dataset that validates or tests for the job.
+    Own(Dataset, Part),
     /// A part of the job's dataset; `None` takes the first that has rows.
     Part(Dataset, Box<ResolvedSpec>, Option<Part>),
 }
@@ -220,14 +221,14 @@ enum Subject {
 impl Subject {
     fn dataset(&self) -> &Dataset {
         match self {
-            Subject::Whole(dataset) | Subject::Validation(dataset) | Subject::Part(dataset, ..) => dataset,
+            Subject::Whole(dataset) | Subject::Own(dataset, _) | Subject::Part(dataset, ..) => dataset,
         }
     }
 
     fn label(&self) -> String {
         match self {
             Subject::Whole(dataset) => dataset.id.to_string(),
-            Subject::Validation(_) => "validation".to_owned(),
+            Subject::Own(_, part) => part.name().to_owned(),
             Subject::Part(_, _, part) => part.map_or("any", Part::name).to_owned(),
         }
     }
@@ -235,15 +236,28 @@ impl Subject {
 
 /// The job's own data, split as its spec says.
 async fn own(app: &App, job: &Job, part: Option<Part>) -> Result<Subject, Problem> {
-    let (resolved, dataset, validation) = material(app, job).await?;
-    match (validation, part) {
-        (Some(validation), None | Some(Part::Validation)) => Ok(Subject::Validation(validation)),
+    let Material { resolved, dataset, validation, test } = material(app, job).await?;
+    match (part, validation, test) {
+        (None | Some(Part::Validation), Some(validation), _) => Ok(Subject::Own(validation, Part::Validation)),
+        (Some(Part::Test), _, Some(test)) => Ok(Subject::Own(test, Part::Test)),
+        // A model that nothing but its test set judges is judged by that.
+        (None, None, Some(test)) if !resolved.has_validation() => Ok(Subject::Own(test, Part::Test)),
         _ => Ok(Subject::Part(dataset, Box::new(resolved), part)),
     }
 }
 
-/// A job's proved spec, its dataset, and its validation dataset where it has one of its own.
-pub(super) async fn material(app: &App, job: &Job) -> Result<(ResolvedSpec, Dataset, Option<Dataset>), Problem> {
+/// What a job was made of, as far as it is still there.
+pub(super) struct Material {
+    pub(super) resolved: ResolvedSpec,
+    pub(super) dataset: Dataset,
+    /// A dataset of its own that validates.
+    pub(super) validation: Option<Dataset>,
+    /// A dataset of its own that tests.
+    pub(super) test: Option<Dataset>,
+}
+
+/// A job's proved spec, its dataset, and those that validate and test for it.
+pub(super) async fn material(app: &App, job: &Job) -> Result<Material, Problem> {
     let dataset = match app.store().dataset_get(&job.dataset.id.to_string()).await {
         Ok(dataset) => dataset,
         Err(StoreError::NotFound { .. }) => {
@@ -256,21 +270,25 @@ pub(super) async fn material(app: &App, job: &Job) -> Result<(ResolvedSpec, Data
     };
     let mut schema = datasets::schema(&dataset)?;
     let request = job.spec.clone().unwrap_or_default();
-    let validation = match request.pointer("/split/validation/dataset").is_some() {
-        // A job that validates on its own dataset uses no other.
-        true => Some(app.store().job_also_uses(job.id).await?.first().copied().unwrap_or(job.dataset.id)),
-        false => None,
-    };
-    let validation = match validation {
-        Some(id) => Some(app.store().dataset_get(&id.to_string()).await?),
-        None => None,
-    };
-    if let Some(validation) = &validation {
-        schema.validation = Some(Box::new(datasets::schema(validation)?));
-    }
+    let (validation, test) = (other(app, job, "validation").await?, other(app, job, "test").await?);
+    schema.validation = validation.as_ref().map(datasets::schema).transpose()?.map(Box::new);
+    schema.test = test.as_ref().map(datasets::schema).transpose()?.map(Box::new);
     let proved = spec::prove(&request, &schema, &spec::Limits::default());
     let resolved = proved.map_err(|_| Problem::internal(format!("the spec of {} no longer holds", job.id)))?;
-    Ok((resolved, dataset, validation))
+    Ok(Material { resolved, dataset, validation, test })
+}
+
+/// The dataset of its own that a part of the job has, if it has one.
+async fn other(app: &App, job: &Job, part: &str) -> Result<Option<Dataset>, Problem> {
+    let named = job.spec.as_ref().and_then(|spec| spec.pointer(&format!("/split/{part}/dataset"))?.as_str());
+    let Some(key) = named else { return Ok(None) };
+    if key.parse::<DatasetId>().is_ok() {
+        return Ok(Some(app.store().dataset_get(key).await?));
+    }
+    // A job of an older program says its name, which may have moved on; a job that validates on its own dataset uses no other.
+    let also = app.store().job_also_uses(job.id).await?;
+    let id = also.first().copied().unwrap_or(job.dataset.id);
+    Ok(Some(app.store().dataset_get(&id.to_string()).await?))
 }
 
 /// The name of a part and its rows, and the training rows where the table has them.
@@ -284,7 +302,7 @@ fn chosen(subject: &Subject, table: &Table) -> Result<Chosen, Problem> {
     let all = || (0..table.rows as u32).collect();
     let (part, rows, train): (&str, Vec<u32>, Option<Vec<u32>>) = match subject {
         Subject::Whole(_) => ("dataset", all(), None),
-        Subject::Validation(_) => ("validation", all(), None),
+        Subject::Own(_, part) => (part.name(), all(), None),
         Subject::Part(_, resolved, part) => {
             let split = split::split(table, &resolved.split_plan(), resolved.seed())?;
             let train = split.train.clone();

@@ -20,8 +20,8 @@ pub(super) struct Proved {
     pub(super) schema: Schema,
     /// `None` only for a sample that a dry run does not install.
     pub(super) dataset: Option<Dataset>,
-    /// A validation set of its own.
-    pub(super) validation: Option<Dataset>,
+    /// Datasets of their own that validate or test.
+    pub(super) others: Vec<Dataset>,
 }
 
 /// Proves `request`; a sample is installed only when the result is to be `kept`.
@@ -37,7 +37,9 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
     let mut missing = Vec::new();
     let mut schema = None;
     let mut dataset = None;
-    let mut validation = None;
+    let (mut validation, mut test) = (None, None);
+    let mut others = Vec::new();
+    let mut exact = request.clone();
     let mut vectors = BTreeMap::new();
     for reference in spec::references(request) {
         let found = look_up(app, &reference, kept).await?;
@@ -47,7 +49,17 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
                 dataset = Some(*it);
             }
             (ReferenceKind::Dataset, Found::Sample(it)) => schema = Some(it),
-            (ReferenceKind::ValidationDataset, Found::Dataset(it)) => validation = Some(*it),
+            (kind @ (ReferenceKind::ValidationDataset | ReferenceKind::TestDataset), Found::Dataset(it)) => {
+                let part = if kind == ReferenceKind::TestDataset { &mut test } else { &mut validation };
+                *part = Some(Box::new(datasets::schema(&it)?));
+                // Its name may lead to other bytes later.
+                if let Some(value) = exact.pointer_mut(&reference.pointer) {
+                    *value = it.id.to_string().into();
+                }
+                others.push(*it);
+            }
+            (ReferenceKind::ValidationDataset, Found::Sample(it)) => validation = Some(Box::new(it)),
+            (ReferenceKind::TestDataset, Found::Sample(it)) => test = Some(Box::new(it)),
             (_, Found::Missing(detail)) => missing.push(fault(&reference.pointer, &detail)),
             (ReferenceKind::Vectors, Found::Vectors(shape)) => {
                 vectors.insert(reference.value, shape);
@@ -59,12 +71,9 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
         missing.extend(spec::shape_faults(request, &limits));
         return Err(spec_faults(missing));
     };
-    if let Some(validation) = &validation {
-        schema.validation = Some(Box::new(datasets::schema(validation)?));
-    }
-    schema.vectors = vectors;
-    match spec::prove(request, &schema, &limits) {
-        Ok(spec) if missing.is_empty() => Ok(Proved { spec, schema, dataset, validation }),
+    (schema.validation, schema.test, schema.vectors) = (validation, test, vectors);
+    match spec::prove(&exact, &schema, &limits) {
+        Ok(spec) if missing.is_empty() => Ok(Proved { spec, schema, dataset, others }),
         Ok(_) => Err(spec_faults(missing)),
         Err(faults) => {
             missing.extend(faults);
@@ -88,14 +97,16 @@ enum Found {
 async fn look_up(app: &App, reference: &Reference, kept: bool) -> Result<Found, Problem> {
     let value = reference.value.as_str();
     match reference.kind {
-        ReferenceKind::Dataset | ReferenceKind::ValidationDataset => match value.strip_prefix("sample:") {
-            Some(name) => sample(app, name, kept).await,
-            None => match app.store().dataset_get(value).await {
-                Ok(dataset) => Ok(Found::Dataset(Box::new(dataset))),
-                Err(StoreError::NotFound { .. }) => Ok(Found::Missing(no_dataset(app, value).await?)),
-                Err(error) => Err(error.into()),
-            },
-        },
+        ReferenceKind::Dataset | ReferenceKind::ValidationDataset | ReferenceKind::TestDataset => {
+            match value.strip_prefix("sample:") {
+                Some(name) => sample(app, name, kept).await,
+                None => match app.store().dataset_get(value).await {
+                    Ok(dataset) => Ok(Found::Dataset(Box::new(dataset))),
+                    Err(StoreError::NotFound { .. }) => Ok(Found::Missing(no_dataset(app, value).await?)),
+                    Err(error) => Err(error.into()),
+                },
+            }
+        }
         ReferenceKind::Job => match value.parse::<JobId>() {
             Ok(id) => found(app.store().job_status(id).await.map(drop), "job", value),
             Err(error) => Ok(Found::Missing(error.to_string())),

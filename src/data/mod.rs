@@ -24,5 +24,6 @@ pub use cell::Cell;
 pub use encoder::{Encoder, EncoderPlan};
 pub use error::DataError;
 pub use examples::{BatchBuffer, Examples, TargetColumn, TokenColumn};
+pub(crate) use parse::parse_datetime;
 pub use split::{Split, SplitMethod, SplitPlan};
 pub use table::{Column, Kind, Table, Values, Warning};

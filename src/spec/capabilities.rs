@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::catalogue::shown;
+use super::encodings::{CATEGORIES, FORMS, PARTS, SCALES, TOKENIZERS};
 use super::layers::NORMALIZATIONS;
 use super::targets::TargetType;
 use super::{activations, inits, losses, optimizers, schedules};
@@ -24,7 +25,11 @@ const FIELDS: &[(&str, &str, &str)] = &[
         "Whether a step trains all targets, or one drawn in proportion to its labels or uniformly.",
     ),
     ("sample_weight", "none", "A column of weights ≥ 0, one a row."),
-    ("inputs", "all columns that are not targets", "include, exclude, numeric, missing, dropout, embeddings, columns."),
+    (
+        "inputs",
+        "all columns that are not targets",
+        "include, exclude, numeric, missing, clip, dropout, embeddings, columns.",
+    ),
     (
         "split",
         "0.2 validation, stratified for classes",
@@ -60,6 +65,11 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ("priority", "0", "Jobs of a higher priority start first, -1000 to 1000."),
     ("early_stopping.patience", "a fifth of the epochs, 10 to 40", "Epochs without an improvement that are forgiven."),
     ("inputs.numeric", "standardize", "How numbers are scaled, fitted on the training part."),
+    (
+        "inputs.clip",
+        "none",
+        "Where numbers end, learned from the training part: quantile, std, or an object with low and high, or times.",
+    ),
 ];
 
 /// Everything a spec may ask for, with parameters, defaults, ranges and one sentence of help each.
@@ -100,13 +110,25 @@ pub fn capabilities() -> Value {
         },
         "gradient_clipping": ["norm", "value"],
         "inputs": {
-            "as": ["numeric", "boolean", "categorical", "text", "datetime"],
-            "numeric": ["standardize", "min_max", "robust", "quantile", "none"],
+            "as": FORMS,
+            "numeric": SCALES.map(|(name, _)| name),
+            "clip": {
+                "quantile": "Numbers end at quantiles of the training part: low (0.01) and high (0.99).",
+                "std": "Numbers end so many standard deviations from the training part's mean: times (3).",
+                "none": "Numbers end nowhere; the default.",
+            },
             "missing": ["mean", "median", "a number"],
-            "categorical": ["one_hot", "embedding"],
+            "missing_boolean": ["mean", "true", "false"],
+            "missing_categorical": ["category", "zeros", "unknown", "most_frequent", "{\"constant\": a category}"],
+            "missing_datetime": ["zeros", "mean", "median", "a time"],
+            "indicator": "One more feature that says that the value was missing; by itself where a hundredth of the numbers are.",
+            "categorical": CATEGORIES,
+            "unknown": ["zeros", "refuse"],
+            "size": "Features that \"encoding\":\"hash\" spreads categories over, 1 to 10,000; 64 unless given.",
             "pooling": ["mean", "sum", "window"],
-            "tokenizers": ["words", "whitespace"],
-            "datetime_parts": ["time", "month", "weekday", "hour"],
+            "tokenizers": TOKENIZERS.map(|(name, _)| name),
+            "datetime_parts": PARTS.map(|(name, _)| name),
+            "hash": "64-bit FNV-1a of the UTF-8 bytes, mixed by MurmurHash3's finalizer; the bucket is its product with the size, over 2^64.",
         },
         "splits": ["stratified", "random", "sequential", "column", "group", "dataset"],
         "task_sampling": ["joint", "proportional", "uniform"],
@@ -116,6 +138,7 @@ pub fn capabilities() -> Value {
             "dim": "Numbers of a vector.",
             "vocabulary": "Words at most, beside <pad> and <unk>: the most frequent of the training part.",
             "min_count": "Words that are rarer in the training part are <unk>.",
+            "hash": "Rows that words are spread over by their hash, 1 to 10,000,000, instead of a vocabulary: no word is unknown.",
             "lowercase": "Whether words are lower-cased before they are looked up.",
             "vectors": "Uploaded word vectors (POST /v1/weights) to start from; their words are in the vocabulary before all others.",
             "sparse": "exact: as if the table were dense, at the cost of what a batch touches where the optimizer allows (sgd without momentum, \

@@ -8,7 +8,7 @@ use super::inputs::{Input, Inputs};
 use super::prove::Proof;
 use super::read::{At, quoted_text};
 use super::schema::SchemaColumn;
-use crate::data::encoder::{Encoding, Tokenizer};
+use crate::data::encoder::{Encoding, MissingCategory, Tokenizer};
 
 /// Half the width of the uniform distribution that vectors start from, unless the client says otherwise.
 const LIMIT: f64 = 0.1;
@@ -27,6 +27,8 @@ pub(super) struct Table {
     /// At most so many words beside `<pad>` and `<unk>`.
     pub(super) vocabulary: u64,
     pub(super) min_count: u64,
+    /// Rows that words are spread over by their hash, instead of a vocabulary.
+    pub(super) buckets: Option<u64>,
     pub(super) lowercase: bool,
     /// Uploaded word vectors to start from.
     pub(super) vectors: Option<String>,
@@ -41,6 +43,15 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn to_json(&self) -> Value {
+        if let Some(buckets) = self.buckets {
+            return json!({
+                "dim": self.dim,
+                "hash": buckets,
+                "lowercase": self.lowercase,
+                "sparse": if self.lazy { "lazy" } else { "exact" },
+                "init": self.init.to_json(),
+            });
+        }
         json!({
             "dim": self.dim,
             "vocabulary": self.vocabulary,
@@ -84,6 +95,16 @@ fn table(proof: &Proof<'_>, name: &str, at: &At<'_>) -> Option<Table> {
         ));
     }
     table.given = known.map_or(0, |known| known.words);
+    table.buckets = object.field("hash").and_then(|at| at.whole(1, 10_000_000));
+    if table.buckets.is_some() {
+        for name in ["vocabulary", "min_count", "vectors"].into_iter().filter(|name| object.has(name)) {
+            let at = object.at(name);
+            proof.faults.add(
+                &at,
+                format!("\"hash\" gives each word a row by its hash, and knows no words: leave \"{name}\" out"),
+            );
+        }
+    }
     table.vocabulary = object.whole("vocabulary", 1, u32::MAX.into(), table.vocabulary);
     table.min_count = object.whole("min_count", 1, u32::MAX.into(), table.min_count);
     table.lowercase = object.flag("lowercase", table.lowercase);
@@ -92,7 +113,7 @@ fn table(proof: &Proof<'_>, name: &str, at: &At<'_>) -> Option<Table> {
         table.init = choose(&at, "an initialisation", &inits::TABLE, &inits::TABLE[0], &[]).chosen;
     }
     object.finish();
-    table.rows = table.vocabulary.max(table.given).saturating_add(2);
+    table.rows = table.buckets.unwrap_or(table.vocabulary.max(table.given)).saturating_add(2);
     Some(table)
 }
 
@@ -107,6 +128,7 @@ fn preset(name: String, pointer: String) -> Table {
         dim: DIM,
         vocabulary: VOCABULARY,
         min_count: 1,
+        buckets: None,
         lowercase: true,
         vectors: None,
         given: 0,
@@ -122,7 +144,8 @@ pub(super) fn own(inputs: &mut Inputs, column: &SchemaColumn, text: bool) -> Str
         let mut table = preset(column.name.clone(), "/inputs".into());
         if !text {
             table.dim = dimensions(column.distinct);
-            table.vocabulary = column.distinct.clamp(1, 1_000_000);
+            // One more where a word may stand in for missing ones.
+            table.vocabulary = (column.distinct + u64::from(column.missing > 0)).clamp(1, 1_000_000);
             table.lowercase = false;
         }
         inputs.tables.push(table);
@@ -136,7 +159,7 @@ fn dimensions(categories: u64) -> u64 {
 }
 
 fn looks_into(input: &Input, name: &str) -> bool {
-    matches!(&input.encoding, Encoding::Embedding { table } | Encoding::Words { table, .. } if table == name)
+    matches!(&input.encoding, Encoding::Embedding { table, .. } | Encoding::Words { table, .. } if table == name)
 }
 
 /// Drops tables that no column looks into, and bounds the others' rows by what the columns hold.
@@ -154,6 +177,10 @@ pub(super) fn keep_used(proof: &mut Proof<'_>, inputs: &mut Inputs) {
                     column.and_then(|column| column.words.as_ref()).map(|words| words.distinct)
                 }
                 Encoding::Words { .. } => None,
+                // One more may stand in for missing ones.
+                Encoding::Embedding { missing: MissingCategory::Own | MissingCategory::Constant(_), .. } => {
+                    column.map(|column| column.distinct.saturating_add(u64::from(column.missing > 0)))
+                }
                 _ => column.map(|column| column.distinct),
             };
             categories = categories.zip(distinct).map(|(sum, distinct)| sum.saturating_add(distinct));
@@ -166,7 +193,7 @@ pub(super) fn keep_used(proof: &mut Proof<'_>, inputs: &mut Inputs) {
         }
         // Uploaded words stay, whether the data have them or not; learned ones fill up to the vocabulary.
         let learned = categories.unwrap_or(u64::MAX).min(table.vocabulary.saturating_sub(table.given));
-        table.rows = table.given.saturating_add(learned).saturating_add(2);
+        table.rows = table.buckets.unwrap_or(table.given.saturating_add(learned)).saturating_add(2);
         kept.push(table);
     }
     inputs.tables = kept;

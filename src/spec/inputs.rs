@@ -4,33 +4,20 @@ use serde_json::{Map, Value, json};
 
 use super::catalogue::real;
 use super::embeddings::{self, Table};
+use super::encodings::{self, SCALES, clip, clip_json, name_of, named, usual_parts, words};
 use super::layers;
+use super::missing;
 use super::prove::Proof;
-use super::read::{At, Object, Range, listed, quoted_text, unknown};
+use super::read::{At, listed, quoted_text};
 use super::schema::{Kind, SchemaColumn};
-use crate::data::encoder::{DatetimePart, Encoding, MissingNumber, NumericScale, Pooling, Tokenizer, UnknownCategory};
+use crate::data::encoder::{
+    Clip, Encoding, MissingCategory, MissingMoment, MissingNumber, MissingTruth, NumericScale, UnknownCategory,
+};
 
 /// More categories than these are embedded rather than spread over one feature each.
-const MOST_ONE_HOT: u64 = 50;
+pub(super) const MOST_ONE_HOT: u64 = 50;
 /// A share of missing values from which on a feature of its own says that the value was missing.
 const INDICATOR_SHARE: f64 = 0.01;
-/// Words of a text that are read unless the client says otherwise.
-const MAX_TOKENS: u64 = 1000;
-
-const SCALES: [(&str, NumericScale); 5] = [
-    ("standardize", NumericScale::Standardize),
-    ("min_max", NumericScale::MinMax),
-    ("robust", NumericScale::Robust),
-    ("quantile", NumericScale::Quantile),
-    ("none", NumericScale::None),
-];
-const PARTS: [(&str, DatetimePart); 4] = [
-    ("time", DatetimePart::Time),
-    ("month", DatetimePart::Month),
-    ("weekday", DatetimePart::Weekday),
-    ("hour", DatetimePart::Hour),
-];
-const TOKENIZERS: [(&str, Tokenizer); 2] = [("words", Tokenizer::Words), ("whitespace", Tokenizer::Whitespace)];
 
 /// One column that goes in.
 #[derive(Clone, Debug)]
@@ -46,8 +33,9 @@ pub(super) struct Input {
 pub(super) struct Inputs {
     include: Vec<String>,
     exclude: Vec<String>,
-    numeric: NumericScale,
-    missing: MissingNumber,
+    pub(super) numeric: NumericScale,
+    pub(super) missing: MissingNumber,
+    pub(super) clip: Clip,
     /// Rows of the dataset.
     rows: u64,
     pub(super) dropout: f64,
@@ -61,10 +49,11 @@ impl Inputs {
             "include": self.include,
             "exclude": self.exclude,
             "numeric": name_of(&SCALES, self.numeric),
-            "missing": missing_json(self.missing),
+            "missing": missing::number_json(self.missing),
+            "clip": clip_json(self.clip),
             "dropout": real(self.dropout),
             "embeddings": self.tables.iter().map(|t| (t.name.clone(), t.to_json())).collect::<Map<_, _>>(),
-            "columns": self.columns.iter().map(|c| (c.column.clone(), encoding_json(&c.encoding))).collect::<Map<_, _>>(),
+            "columns": self.columns.iter().map(|c| (c.column.clone(), encodings::to_json(&c.encoding))).collect::<Map<_, _>>(),
         })
     }
 }
@@ -76,6 +65,7 @@ pub(super) fn inputs(proof: &mut Proof<'_>, at: Option<At<'_>>, reserved: &[(Str
         exclude: Vec::new(),
         numeric: NumericScale::Standardize,
         missing: MissingNumber::Mean,
+        clip: Clip::None,
         rows: proof.schema.map_or(0, |schema| schema.rows),
         dropout: 0.0,
         tables: Vec::new(),
@@ -96,7 +86,10 @@ pub(super) fn inputs(proof: &mut Proof<'_>, at: Option<At<'_>>, reserved: &[(Str
         inputs.numeric = named(&at, &SCALES).unwrap_or(inputs.numeric);
     }
     if let Some(at) = object.field("missing") {
-        inputs.missing = missing(&at).unwrap_or(inputs.missing);
+        inputs.missing = missing::number(&at).unwrap_or(inputs.missing);
+    }
+    if let Some(at) = object.field("clip") {
+        inputs.clip = clip(&at).unwrap_or(inputs.clip);
     }
     if let Some(at) = object.field("dropout") {
         inputs.dropout = layers::dropout(&at).unwrap_or(0.0);
@@ -125,7 +118,7 @@ fn take(proof: &mut Proof<'_>, inputs: &mut Inputs, named: Vec<(&str, At<'_>)>, 
     let Some(schema) = proof.schema else {
         // No dataset: what the client wrote is still read for its faults.
         for (_, at) in named {
-            read_encoding(proof, inputs, None, &at);
+            encodings::read(proof, inputs, None, &at);
         }
         return;
     };
@@ -149,7 +142,7 @@ fn take(proof: &mut Proof<'_>, inputs: &mut Inputs, named: Vec<(&str, At<'_>)>, 
             continue;
         }
         let encoding = match said {
-            Some((_, at)) => read_encoding(proof, inputs, Some(column), at),
+            Some((_, at)) => encodings::read(proof, inputs, Some(column), at),
             None => Some(natural(inputs, column)),
         };
         if let Some(encoding) = encoding {
@@ -219,259 +212,43 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 
 /// How a column is encoded when the client says nothing of it.
 fn natural(inputs: &mut Inputs, column: &SchemaColumn) -> Encoding {
+    let one_hot = Encoding::OneHot { unknown: UnknownCategory::Zeros, missing: MissingCategory::Own };
     match column.kind {
-        Kind::Boolean => Encoding::Boolean { indicator: indicator(inputs, column) },
-        Kind::Datetime => Encoding::Datetime { parts: PARTS.iter().map(|(_, part)| *part).collect() },
-        Kind::Categorical if column.distinct <= MOST_ONE_HOT => Encoding::OneHot { unknown: UnknownCategory::Zeros },
-        Kind::Categorical => Encoding::Embedding { table: embeddings::own(inputs, column, false) },
+        Kind::Boolean => Encoding::Boolean { missing: MissingTruth::Mean, indicator: indicator(inputs, column) },
+        Kind::Datetime => Encoding::Datetime { parts: usual_parts(), missing: MissingMoment::Zeros, indicator: false },
+        Kind::Categorical if column.distinct <= MOST_ONE_HOT => one_hot,
+        Kind::Categorical => {
+            let table = embeddings::own(inputs, column, false);
+            Encoding::Embedding { table, missing: MissingCategory::Neutral }
+        }
         Kind::Text => words(embeddings::own(inputs, column, true)),
-        Kind::Identifier | Kind::Constant if column.mean.is_none() => {
-            Encoding::OneHot { unknown: UnknownCategory::Zeros }
-        }
-        Kind::Numeric | Kind::Identifier | Kind::Constant => {
-            Encoding::Numeric { scale: inputs.numeric, missing: inputs.missing, indicator: indicator(inputs, column) }
-        }
-    }
-}
-
-fn words(table: String) -> Encoding {
-    Encoding::Words { table, tokenizer: Tokenizer::Words, pooling: Pooling::Mean, max_tokens: MAX_TOKENS as usize }
-}
-
-fn indicator(inputs: &Inputs, column: &SchemaColumn) -> bool {
-    column.missing > 0 && column.missing as f64 >= INDICATOR_SHARE * inputs.rows as f64
-}
-
-/// Reads what the client says of one column.
-fn read_encoding(
-    proof: &mut Proof<'_>,
-    inputs: &mut Inputs,
-    column: Option<&SchemaColumn>,
-    at: &At<'_>,
-) -> Option<Encoding> {
-    const FORMS: [&str; 5] = ["numeric", "boolean", "categorical", "text", "datetime"];
-    let mut object = match at.value.as_str() {
-        Some(_) => None,
-        None if at.value.is_object() => Some(at.object()?),
-        None => {
-            at.expected("the form of the column (\"numeric\", \"categorical\", …) or an object with \"as\"");
-            return None;
-        }
-    };
-    let form = match (&mut object, at.value.as_str()) {
-        (None, _) => Some(at.word(&FORMS)?),
-        (Some(object), _) => match object.field("as") {
-            Some(at) => Some(at.word(&FORMS)?),
-            None => None,
+        Kind::Identifier | Kind::Constant if column.mean.is_none() => one_hot,
+        Kind::Numeric | Kind::Identifier | Kind::Constant => Encoding::Numeric {
+            scale: inputs.numeric,
+            missing: inputs.missing,
+            indicator: indicator(inputs, column),
+            clip: inputs.clip,
         },
-    };
-    let form = form.or_else(|| column.map(natural_form)).unwrap_or("numeric");
-    if let Some(column) = column {
-        possible(at, form, column);
-    }
-    let preset = column.is_some_and(|column| indicator(inputs, column));
-    let with_indicator =
-        |object: &mut Option<Object<'_>>| object.as_mut().map_or(preset, |object| object.flag("indicator", preset));
-    let encoding = match form {
-        "numeric" => {
-            let mut scale = inputs.numeric;
-            let mut stand_in = inputs.missing;
-            if let Some(object) = &mut object {
-                scale = object.field("scale").and_then(|at| named(&at, &SCALES)).unwrap_or(scale);
-                stand_in = object.field("missing").and_then(|at| missing(&at)).unwrap_or(stand_in);
-            }
-            Encoding::Numeric { scale, missing: stand_in, indicator: with_indicator(&mut object) }
-        }
-        "boolean" => Encoding::Boolean { indicator: with_indicator(&mut object) },
-        "datetime" => {
-            let mut parts: Vec<DatetimePart> = PARTS.iter().map(|(_, part)| *part).collect();
-            if let Some(at) = object.as_mut().and_then(|object| object.field("parts")) {
-                parts = at.items().unwrap_or_default().iter().filter_map(|item| named(item, &PARTS)).collect();
-                if parts.is_empty() && !proof.faults.at(&at.pointer) {
-                    at.fault("names no part");
-                }
-            }
-            Encoding::Datetime { parts }
-        }
-        "text" => read_words(inputs, column, object.as_mut(), at),
-        _ => read_categories(inputs, column, object.as_mut()),
-    };
-    if let Some(object) = object {
-        object.finish();
-    }
-    Some(encoding)
-}
-
-fn read_categories(inputs: &mut Inputs, column: Option<&SchemaColumn>, object: Option<&mut Object<'_>>) -> Encoding {
-    let many = column.is_some_and(|column| column.distinct > MOST_ONE_HOT);
-    let Some(object) = object else {
-        return match column {
-            Some(column) if many => Encoding::Embedding { table: embeddings::own(inputs, column, false) },
-            _ => Encoding::OneHot { unknown: UnknownCategory::Zeros },
-        };
-    };
-    let table = object.field("embedding");
-    let preset = if table.is_some() || many { "embedding" } else { "one_hot" };
-    let encoding = object.field("encoding");
-    let word = encoding.as_ref().and_then(|at| at.word(&["one_hot", "embedding"])).unwrap_or(preset);
-    if word == "one_hot" {
-        if let Some(table) = table {
-            table.fault("\"encoding\":\"one_hot\" takes no embedding: remove one of the two");
-        }
-        let unknown = match object.word("unknown", &["zeros", "refuse"], "zeros") {
-            "refuse" => UnknownCategory::Refuse,
-            _ => UnknownCategory::Zeros,
-        };
-        return Encoding::OneHot { unknown };
-    }
-    Encoding::Embedding { table: table_name(inputs, column, table, false) }
-}
-
-fn read_words(
-    inputs: &mut Inputs,
-    column: Option<&SchemaColumn>,
-    object: Option<&mut Object<'_>>,
-    at: &At<'_>,
-) -> Encoding {
-    let Some(object) = object else {
-        let name = column.map(|column| embeddings::own(inputs, column, true)).unwrap_or_default();
-        return words(name);
-    };
-    let table = object.field("embedding");
-    let table = table_name(inputs, column, table, true);
-    let tokenizer = object.field("tokenizer").and_then(|at| named(&at, &TOKENIZERS)).unwrap_or(Tokenizer::Words);
-    let window = object.field("window");
-    let preset = if window.is_some() { "window" } else { "mean" };
-    let pooling = match (object.word("pooling", &["mean", "sum", "window"], preset), window) {
-        ("window", Some(window)) => Pooling::Window { length: window.whole(1, 1000).unwrap_or(1) as usize },
-        ("window", None) => {
-            at.fault("\"pooling\":\"window\" needs \"window\": the number of words that stand beside each other");
-            Pooling::Window { length: 1 }
-        }
-        (word, window) => {
-            if let Some(window) = window {
-                window.fault(format!("\"window\" goes with \"pooling\":\"window\", not with \"{word}\""));
-            }
-            if word == "sum" { Pooling::Sum } else { Pooling::Mean }
-        }
-    };
-    let preset = if let Pooling::Window { length } = pooling { length as u64 } else { MAX_TOKENS };
-    let max_tokens = object.whole("max_tokens", 1, 1_000_000, preset) as usize;
-    Encoding::Words { table, tokenizer, pooling, max_tokens }
-}
-
-/// The table that a column names, or one of its own.
-fn table_name(inputs: &mut Inputs, column: Option<&SchemaColumn>, at: Option<At<'_>>, text: bool) -> String {
-    let Some(at) = at else {
-        return column.map(|column| embeddings::own(inputs, column, text)).unwrap_or_default();
-    };
-    let Some(name) = at.text() else { return String::new() };
-    if !inputs.tables.iter().any(|table| table.name == name) {
-        let known: Vec<&str> = inputs.tables.iter().map(|table| table.name.as_str()).collect();
-        at.fault(format!(
-            "{}; tables are defined under inputs.embeddings",
-            unknown("embedding", name, known.into_iter())
-        ));
-    }
-    name.to_owned()
-}
-
-fn natural_form(column: &SchemaColumn) -> &'static str {
-    match column.kind {
-        Kind::Numeric => "numeric",
-        Kind::Boolean => "boolean",
-        Kind::Text => "text",
-        Kind::Datetime => "datetime",
-        Kind::Categorical => "categorical",
-        Kind::Constant | Kind::Identifier if column.mean.is_some() => "numeric",
-        Kind::Constant | Kind::Identifier => "categorical",
     }
 }
 
-/// Whether a column's values can be read in the form.
-fn possible(at: &At<'_>, form: &str, column: &SchemaColumn) {
-    let numbers = column.mean.is_some() || column.kind == Kind::Numeric;
-    let fits = match form {
-        "numeric" => numbers || column.kind == Kind::Boolean,
-        "boolean" => column.kind == Kind::Boolean || (numbers && column.min >= Some(0.0) && column.max <= Some(1.0)),
-        "datetime" => column.kind == Kind::Datetime,
-        "text" => !numbers && column.kind != Kind::Datetime,
-        _ => true,
-    };
-    if !fits {
-        at.fault(format!(
-            "column {} holds {} values and cannot be read as {form}",
-            quoted_text(&column.name),
-            column.kind.name()
-        ));
-    }
+pub(super) fn indicator(inputs: &Inputs, column: &SchemaColumn) -> bool {
+    column.missing > 0 && column.missing as f64 >= INDICATOR_SHARE * inputs.rows as f64
 }
 
 /// Dense features of an encoding, as far as the schema tells: fewer where the training part lacks a category.
 fn features(encoding: &Encoding, column: &SchemaColumn) -> u64 {
+    let own = |missing: &MissingCategory| u64::from(column.missing > 0 && *missing != MissingCategory::Neutral);
     match encoding {
-        Encoding::Numeric { indicator, .. } | Encoding::Boolean { indicator } => 1 + u64::from(*indicator),
-        Encoding::OneHot { .. } => column.distinct + u64::from(column.missing > 0),
-        Encoding::Datetime { parts } => parts.iter().map(|part| if *part == DatetimePart::Time { 1 } else { 2 }).sum(),
+        Encoding::Numeric { indicator, .. } | Encoding::Boolean { indicator, .. } => 1 + u64::from(*indicator),
+        // A category that stands in for missing ones may be one that the file does not have.
+        Encoding::OneHot { missing, .. } => column.distinct + own(missing),
+        Encoding::HashedOneHot { buckets, missing } => {
+            *buckets as u64 + u64::from(column.missing > 0 && *missing == MissingCategory::Own)
+        }
+        Encoding::Datetime { parts, indicator, .. } => {
+            parts.iter().map(|part| part.width() as u64).sum::<u64>() + u64::from(*indicator)
+        }
         Encoding::Embedding { .. } | Encoding::Words { .. } => 0,
     }
-}
-
-fn missing(at: &At<'_>) -> Option<MissingNumber> {
-    match at.value.as_str() {
-        Some("mean") => Some(MissingNumber::Mean),
-        Some("median") => Some(MissingNumber::Median),
-        Some(word) => {
-            at.fault(format!("{}, or a number that stands in", unknown("value", word, ["mean", "median"].into_iter())));
-            None
-        }
-        None if at.value.is_number() => at.number(Range::ANY).map(MissingNumber::Constant),
-        None => {
-            at.expected("\"mean\", \"median\" or a number");
-            None
-        }
-    }
-}
-
-fn missing_json(missing: MissingNumber) -> Value {
-    match missing {
-        MissingNumber::Mean => "mean".into(),
-        MissingNumber::Median => "median".into(),
-        MissingNumber::Constant(x) => real(x),
-    }
-}
-
-fn encoding_json(encoding: &Encoding) -> Value {
-    match encoding {
-        Encoding::Numeric { scale, missing, indicator } => json!({
-            "as": "numeric", "scale": name_of(&SCALES, *scale), "missing": missing_json(*missing), "indicator": indicator,
-        }),
-        Encoding::Boolean { indicator } => json!({ "as": "boolean", "indicator": indicator }),
-        Encoding::OneHot { unknown } => json!({
-            "as": "categorical", "encoding": "one_hot",
-            "unknown": if *unknown == UnknownCategory::Refuse { "refuse" } else { "zeros" },
-        }),
-        Encoding::Embedding { table } => json!({ "as": "categorical", "encoding": "embedding", "embedding": table }),
-        Encoding::Datetime { parts } => {
-            json!({ "as": "datetime", "parts": parts.iter().map(|part| name_of(&PARTS, *part)).collect::<Vec<_>>() })
-        }
-        Encoding::Words { table, tokenizer, pooling, max_tokens } => {
-            let (pooling, window) = match pooling {
-                Pooling::Window { length } => ("window", Some(*length)),
-                Pooling::Sum => ("sum", None),
-                Pooling::Mean | Pooling::Single => ("mean", None),
-            };
-            json!({ "as": "text", "embedding": table, "tokenizer": name_of(&TOKENIZERS, *tokenizer), "pooling": pooling,
-                    "window": window, "max_tokens": max_tokens })
-        }
-    }
-}
-
-fn named<T: Copy, const N: usize>(at: &At<'_>, names: &[(&'static str, T); N]) -> Option<T> {
-    let word = at.word(&names.map(|(name, _)| name))?;
-    names.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
-}
-
-fn name_of<T: PartialEq, const N: usize>(names: &[(&'static str, T); N], value: T) -> &'static str {
-    names.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)
 }

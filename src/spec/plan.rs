@@ -35,6 +35,7 @@ impl ResolvedSpec {
                     min_count: table.min_count,
                     lowercase: table.lowercase,
                     words: Vec::new(),
+                    buckets: table.buckets.map(|buckets| buckets as usize),
                 })
                 .collect(),
             targets: self.targets.iter().map(target_plan).collect(),
@@ -55,14 +56,16 @@ impl ResolvedSpec {
             Method::Sequential => SplitMethod::Sequential,
         };
         let together = match &self.split {
-            Split::Shares { together, .. } | Split::Dataset { together, .. } => *together,
+            Split::Shares { together, .. } | Split::Datasets { together, .. } => *together,
             _ => false,
         };
         let (method, validation, test) = match &self.split {
             Split::Off => (SplitMethod::All, 0.0, 0.0),
             Split::Shares { validation, test, method, .. } => (by(method), *validation, *test),
-            Split::Dataset { test, .. } if *test == 0.0 => (SplitMethod::All, 0.0, 0.0),
-            Split::Dataset { test, method, .. } => (by(method), 0.0, *test),
+            Split::Datasets { validation, test, .. } if validation.share() + test.share() == 0.0 => {
+                (SplitMethod::All, 0.0, 0.0)
+            }
+            Split::Datasets { validation, test, method, .. } => (by(method), validation.share(), test.share()),
             Split::Column { column, .. } => (SplitMethod::Column { column: column.clone() }, 0.0, 0.0),
             Split::Group { column, validation, test } => {
                 (SplitMethod::Group { column: column.clone() }, *validation, *test)

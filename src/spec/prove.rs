@@ -13,6 +13,7 @@ use super::schema::{Kind, Schema, SchemaColumn};
 use super::targets::{self, Target};
 use super::training::{self, BatchSize, WarmStart};
 use super::{defaults, rules, size, split};
+use crate::data::encoder::Encoding;
 use crate::practice::CHECKS;
 
 /// What the reading functions share: what the request is proved against and what was found so far.
@@ -204,7 +205,7 @@ fn read(mut proof: Proof<'_>, request: &Value) -> Option<ResolvedSpec> {
         sizes: size::Sizes::default(),
     };
     if let Some(schema) = proof.schema {
-        validation_dataset(&proof, &spec);
+        other_datasets(&proof, &spec);
         spec.sizes = size::sizes(&spec, schema);
         size::fits(&proof, &spec);
         spec.checks = checks.unwrap_or_else(|| defaults::checks(&spec.sizes));
@@ -333,14 +334,27 @@ fn run_limits(root: &mut Object<'_>, metrics: &[String], has_validation: bool) -
     (max_seconds, stop_at)
 }
 
-/// A dataset to validate on must have every column that the job reads.
-fn validation_dataset(proof: &Proof<'_>, spec: &ResolvedSpec) {
-    let Some(other) = proof.schema.and_then(|schema| schema.validation.as_deref()) else { return };
-    let wanted =
-        spec.inputs.columns.iter().map(|input| &input.column).chain(spec.targets.iter().flat_map(|t| &t.columns));
-    let lacking: Vec<&str> = wanted.filter(|name| other.column(name).is_none()).map(String::as_str).collect();
-    if !lacking.is_empty() {
-        proof.faults.add("/split/validation/dataset", format!("that dataset lacks {}", super::read::listed(&lacking)));
+/// A dataset to validate or test on must have every column that the job reads, with numbers where it reads numbers.
+fn other_datasets(proof: &Proof<'_>, spec: &ResolvedSpec) {
+    let Some(schema) = proof.schema else { return };
+    let others = [("/split/validation/dataset", &schema.validation), ("/split/test/dataset", &schema.test)].into_iter();
+    for (pointer, other) in others.filter_map(|(pointer, other)| Some((pointer, other.as_deref()?))) {
+        let inputs = spec.inputs.columns.iter().map(|input| &input.column);
+        let wanted = inputs.chain(spec.targets.iter().flat_map(|t| &t.columns)).chain(&spec.sample_weight);
+        let lacking: Vec<&str> = wanted.filter(|name| other.column(name).is_none()).map(String::as_str).collect();
+        if !lacking.is_empty() {
+            proof.faults.add(pointer, format!("that dataset lacks {}", super::read::listed(&lacking)));
+        }
+        let numbers = spec.inputs.columns.iter().filter(|input| matches!(input.encoding, Encoding::Numeric { .. }));
+        let others = numbers.filter_map(|input| other.column(&input.column));
+        for column in others.filter(|column| column.mean.is_none() && column.distinct > 0) {
+            let detail = format!(
+                "column {} of that dataset holds {} values, and the job reads numbers",
+                quoted_text(&column.name),
+                column.kind.name()
+            );
+            proof.faults.add(pointer, detail);
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum ReferenceKind {
     Dataset,
     /// The dataset to validate on (`/split/validation/dataset`).
     ValidationDataset,
+    /// The dataset to test on (`/split/test/dataset`).
+    TestDataset,
     /// Uploaded weights (`/warm_start/weights`).
     Weights,
     /// Uploaded word vectors (`/inputs/embeddings/NAME/vectors`).
@@ -32,9 +34,10 @@ pub enum ReferenceKind {
 
 /// What the request names outside itself. Values of a wrong type are left to the proof.
 pub fn references(request: &Value) -> Vec<Reference> {
-    const PLACES: [(&str, ReferenceKind); 4] = [
+    const PLACES: [(&str, ReferenceKind); 5] = [
         ("/dataset", ReferenceKind::Dataset),
         ("/split/validation/dataset", ReferenceKind::ValidationDataset),
+        ("/split/test/dataset", ReferenceKind::TestDataset),
         ("/warm_start/job", ReferenceKind::Job),
         ("/warm_start/weights", ReferenceKind::Weights),
     ];

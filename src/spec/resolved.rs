@@ -8,7 +8,7 @@ use super::inputs::Inputs;
 use super::layers::{Layer, LayerDefaults};
 use super::optimizers;
 use super::size::Sizes;
-use super::split::Split;
+use super::split::{Side, Split};
 use super::targets::Target;
 use super::training::{
     BatchSize, Clipping, EarlyStopping, Every, Regularization, Schedule, Switch, WarmStart, clipping_json,
@@ -178,10 +178,23 @@ impl ResolvedSpec {
         self.warm_start.as_ref()
     }
 
+    /// Whether any rows validate.
+    pub fn has_validation(&self) -> bool {
+        self.split.has_validation()
+    }
+
     /// The dataset to validate on, where it is another one.
     pub fn validation_dataset(&self) -> Option<&str> {
         match &self.split {
-            Split::Dataset { dataset, .. } => Some(dataset),
+            Split::Datasets { validation: Side::Dataset(dataset), .. } => Some(dataset),
+            _ => None,
+        }
+    }
+
+    /// The dataset to test on, where it is another one.
+    pub fn test_dataset(&self) -> Option<&str> {
+        match &self.split {
+            Split::Datasets { test: Side::Dataset(dataset), .. } => Some(dataset),
             _ => None,
         }
     }

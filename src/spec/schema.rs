@@ -19,6 +19,9 @@ pub struct Schema {
     /// The schema of the dataset that `split.validation.dataset` names, where it names one.
     #[serde(skip)]
     pub validation: Option<Box<Schema>>,
+    /// The schema of the dataset that `split.test.dataset` names, where it names one.
+    #[serde(skip)]
+    pub test: Option<Box<Schema>>,
     /// The uploaded word vectors that `inputs.embeddings` names, by their ids.
     #[serde(skip)]
     pub vectors: BTreeMap<String, VectorsShape>,
@@ -85,7 +88,7 @@ impl Schema {
             std: column.std,
             words: column.words.clone(),
         });
-        Schema { rows, columns: columns.collect(), validation: None, vectors: BTreeMap::new() }
+        Schema { rows, columns: columns.collect(), validation: None, test: None, vectors: BTreeMap::new() }
     }
 
     /// Finds a column by its exact name.

@@ -68,7 +68,7 @@ pub(super) fn sizes(spec: &ResolvedSpec, schema: &Schema) -> Sizes {
     let mut tokens: u64 = 0;
     for input in &spec.inputs.columns {
         let (table, vectors, ids) = match &input.encoding {
-            Encoding::Embedding { table } => (table, 1, 1),
+            Encoding::Embedding { table, .. } => (table, 1, 1),
             Encoding::Words { table, pooling: Pooling::Window { length }, .. } => {
                 (table, *length as u64, *length as u64)
             }
@@ -171,9 +171,12 @@ fn bytes(
     // Every activation forward and backward, its mask, and as much again for the pre-activations.
     let work = batch_rows.max(256).saturating_mul(activations).saturating_mul(4 * real);
     let row = dense.saturating_mul(real).saturating_add(tokens.saturating_mul(4)).saturating_add(16);
-    let examples = schema.rows.saturating_mul(row);
+    // Datasets that validate or test are held as the job's own is.
+    let others = [&schema.validation, &schema.test].into_iter().flatten().map(|other| other.rows);
+    let rows = others.fold(schema.rows, u64::saturating_add);
+    let examples = rows.saturating_mul(row);
     // The table itself while it is encoded: a number or a code for each cell.
-    let table = schema.rows.saturating_mul(schema.columns.len() as u64).saturating_mul(8);
+    let table = rows.saturating_mul(schema.columns.len() as u64).saturating_mul(8);
     // Uploaded word vectors: the file and the numbers out of it.
     let vectors = spec.inputs.tables.iter().map(|table| table.given.saturating_mul(table.dim)).sum::<u64>();
     [work, examples, table, vectors.saturating_mul(4 + real)].into_iter().fold(weights, u64::saturating_add)

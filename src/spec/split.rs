@@ -21,14 +21,44 @@ pub(super) enum Split {
     Off,
     /// By share.
     Shares { validation: f64, test: f64, method: Method, together: bool },
-    /// All rows but a test share train; another dataset validates.
-    Dataset { dataset: String, test: f64, method: Method, together: bool },
+    /// Another dataset validates, tests, or two others do both; shares are of the rows of the job's own.
+    Datasets { validation: Side, test: Side, method: Method, together: bool },
     /// As a column says.
     Column { column: String, validation: bool },
     /// By share, whole groups at a time.
     Group { column: String, validation: f64, test: f64 },
     /// So many jobs, each of which validates on another part.
     Folds { folds: u64, method: Method },
+}
+
+/// Where the rows of a part come from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Side {
+    /// A share of the rows of the job's dataset.
+    Share(f64),
+    /// All rows of another dataset.
+    Dataset(String),
+}
+
+impl Side {
+    /// The share of the job's own rows.
+    pub(super) fn share(&self) -> f64 {
+        match self {
+            Side::Share(share) => *share,
+            Side::Dataset(_) => 0.0,
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        *self != Side::Share(0.0)
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Side::Share(share) => real(*share),
+            Side::Dataset(dataset) => json!({ "dataset": dataset }),
+        }
+    }
 }
 
 /// How rows are chosen for a share.
@@ -60,8 +90,8 @@ impl Split {
                 "validation": real(*validation), "test": real(*test), "method": method.name(),
                 "duplicates": DUPLICATES[usize::from(!together)],
             }),
-            Split::Dataset { dataset, test, method, together } => json!({
-                "validation": { "dataset": dataset }, "test": real(*test), "method": method.name(),
+            Split::Datasets { validation, test, method, together } => json!({
+                "validation": validation.to_json(), "test": test.to_json(), "method": method.name(),
                 "duplicates": DUPLICATES[usize::from(!together)],
             }),
             Split::Column { column, .. } => json!({ "column": column }),
@@ -77,7 +107,8 @@ impl Split {
             Split::Off => false,
             Split::Shares { validation, .. } | Split::Group { validation, .. } => *validation > 0.0,
             Split::Column { validation, .. } => *validation,
-            Split::Dataset { .. } | Split::Folds { .. } => true,
+            Split::Datasets { validation, .. } => validation.is_there(),
+            Split::Folds { .. } => true,
         }
     }
 
@@ -97,7 +128,8 @@ impl Split {
             Split::Shares { validation, .. } | Split::Group { validation, .. } => {
                 (schema.rows as f64 * validation).round() as u64
             }
-            Split::Dataset { .. } => schema.validation.as_ref().map_or(0, |other| other.rows),
+            Split::Datasets { validation: Side::Share(share), .. } => (schema.rows as f64 * share).round() as u64,
+            Split::Datasets { .. } => schema.validation.as_ref().map_or(0, |other| other.rows),
             Split::Column { .. } | Split::Folds { .. } | Split::Off => {
                 schema.rows.saturating_sub(self.training_rows(schema))
             }
@@ -113,7 +145,7 @@ impl Split {
             Split::Shares { validation, test, .. } | Split::Group { validation, test, .. } => {
                 rows - of(*validation) - of(*test)
             }
-            Split::Dataset { test, .. } => rows - of(*test),
+            Split::Datasets { validation, test, .. } => rows - of(validation.share()) - of(test.share()),
             Split::Folds { folds, .. } => rows - of(1.0 / *folds as f64),
             Split::Column { column, .. } => {
                 let counts = schema.column(column).and_then(SchemaColumn::counts).unwrap_or(&[]);
@@ -169,11 +201,6 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
         refuse(&[("duplicates", &duplicates)], "column, group and folds say which rows belong together");
     }
     exclusive(&at, [("column", column.is_some()), ("group", group.is_some()), ("k_folds", folds.is_some())]);
-    let share = |at: &Option<At<'_>>, preset: f64| match at {
-        Some(at) if at.is_off() => 0.0,
-        Some(at) => at.number(Range::SHARE).unwrap_or(preset),
-        None => preset,
-    };
     if let Some(column) = column {
         refuse(&[("validation", &validation), ("test", &test), ("method", &method_at)], "the column says all");
         return by_column(proof, &column);
@@ -184,7 +211,14 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
     }
     if let Some(group) = group {
         refuse(&[("method", &method_at)], "groups are drawn at random");
-        let (validation, test) = (share(&validation, VALIDATION), share(&test, 0.0));
+        let (validation, test) = (side(&validation, VALIDATION), side(&test, 0.0));
+        for (name, side) in [("validation", &validation), ("test", &test)] {
+            if let Side::Dataset(_) = side {
+                let detail = "another dataset does not go with groups: write a share, or leave \"group\" out";
+                proof.faults.add(&format!("{}/{name}", at.pointer), detail);
+            }
+        }
+        let (validation, test) = (validation.share(), test.share());
         leaves_rows(&at, validation, test);
         let name = group.text().unwrap_or("");
         if let Some(column) = proof.column(&group, name)
@@ -194,18 +228,41 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
         }
         return Split::Group { column: name.to_owned(), validation, test };
     }
-    let test = share(&test, 0.0);
-    if let Some(other) = validation.as_ref().filter(|at| at.value.is_object()) {
-        leaves_rows(&at, 0.0, test);
-        return by_dataset(other, test, method, together);
+    let (validation, test) = (side(&validation, VALIDATION), side(&test, 0.0));
+    leaves_rows(&at, validation.share(), test.share());
+    enough_rows(proof, &at, validation.share(), test.share());
+    match (validation, test) {
+        (Side::Share(0.0), Side::Share(0.0)) => Split::Off,
+        (Side::Share(validation), Side::Share(test)) => Split::Shares { validation, test, method, together },
+        (Side::Dataset(one), Side::Dataset(other)) if one == other && !one.is_empty() => {
+            at.fault(format!(
+                "{} cannot both validate and test: what chooses the model would also judge it",
+                quoted_text(&one)
+            ));
+            Split::Off
+        }
+        (validation, test) => Split::Datasets { validation, test, method, together },
     }
-    let validation = share(&validation, VALIDATION);
-    leaves_rows(&at, validation, test);
-    enough_rows(proof, &at, validation, test);
-    if validation == 0.0 && test == 0.0 {
-        return Split::Off;
+}
+
+/// A share, or another dataset.
+fn side(at: &Option<At<'_>>, preset: f64) -> Side {
+    let Some(at) = at else { return Side::Share(preset) };
+    if at.is_off() {
+        return Side::Share(0.0);
     }
-    Split::Shares { validation, test, method, together }
+    if !at.value.is_object() {
+        return Side::Share(at.number(Range::SHARE).unwrap_or(preset));
+    }
+    let mut dataset = String::new();
+    if let Some(mut object) = at.object() {
+        match object.field("dataset") {
+            Some(at) => dataset = at.text().unwrap_or("").to_owned(),
+            None => object.fault("lacks \"dataset\""),
+        }
+        object.finish();
+    }
+    Side::Dataset(dataset)
 }
 
 fn stratifies(target: &Target) -> bool {
@@ -290,16 +347,4 @@ fn by_column(proof: &Proof<'_>, at: &At<'_>) -> Split {
         at.fault(format!("column {} leaves no row to train on", quoted_text(name)));
     }
     split(has_validation)
-}
-
-fn by_dataset(at: &At<'_>, test: f64, method: Method, together: bool) -> Split {
-    let mut dataset = String::new();
-    if let Some(mut object) = at.object() {
-        match object.field("dataset") {
-            Some(at) => dataset = at.text().unwrap_or("").to_owned(),
-            None => object.fault("lacks \"dataset\""),
-        }
-        object.finish();
-    }
-    Split::Dataset { dataset, test, method, together }
 }

@@ -334,6 +334,90 @@ fn foolish_combinations_are_warned_of() {
     warned(json!({ "dataset": "p", "target": "smoker" }), &mixed(), "input_left_out");
 }
 
+/// The encoding that is shown for what was asked of a column.
+fn shown(column: &str, asked: Value) -> Value {
+    let request = json!({ "dataset": "p", "target": "charges", "inputs": { "columns": { column: asked } } });
+    let shown = resolved(request, &mixed()).to_json();
+    assert_eq!(resolved(shown.clone(), &mixed()).to_json(), shown, "what is shown resolves to itself");
+    shown["inputs"]["columns"][column].clone()
+}
+
+#[test]
+fn what_is_asked_of_a_column_is_filled_in_and_shown() {
+    let quantile = json!({ "type": "quantile", "low": 0.01, "high": 0.99 });
+    assert_eq!(shown("age", json!({ "clip": "quantile" }))["clip"], quantile);
+    assert_eq!(
+        shown("age", json!({ "clip": { "type": "std", "times": 2 } }))["clip"],
+        json!({ "type": "std", "times": 2.0 })
+    );
+    assert_eq!(shown("age", json!("numeric"))["clip"], false);
+    let hashed = json!({ "as": "categorical", "encoding": "hash", "size": 16, "missing": "category" });
+    assert_eq!(shown("zip", json!({ "size": 16 })), hashed);
+    assert_eq!(shown("region", json!({ "missing": { "constant": "n" } }))["missing"], json!({ "constant": "n" }));
+    assert_eq!(shown("zip", json!("categorical"))["missing"], "unknown");
+    assert_eq!(shown("smoker", json!({ "missing": false }))["missing"], false);
+    let since = shown("since", json!({ "parts": ["year", "day_of_year"], "missing": "2020-02-29", "indicator": true }));
+    assert_eq!((&since["parts"], &since["missing"]), (&json!(["year", "day_of_year"]), &json!("2020-02-29")));
+    let everywhere = json!({ "dataset": "p", "target": "charges", "inputs": { "clip": "std" } });
+    let everywhere = resolved(everywhere, &mixed()).to_json();
+    assert_eq!(everywhere["inputs"]["columns"]["age"]["clip"]["times"], 3.0);
+    let hashed = json!({ "dataset": "p", "target": "charges",
+        "inputs": { "embeddings": { "t": { "dim": 3, "hash": 32 } }, "columns": { "note": { "embedding": "t" } } } });
+    let spec = resolved(hashed, &mixed());
+    assert_eq!(spec.to_json()["inputs"]["embeddings"]["t"]["hash"], 32);
+    assert_eq!(preview(&spec, &mixed())["layers"][0]["shape"], json!([34, 3]));
+}
+
+#[test]
+fn encodings_that_make_no_sense_are_refused_with_the_remedy() {
+    let asked = |columns: Value| json!({ "dataset": "p", "target": "charges", "inputs": { "columns": columns } });
+    for (column, asked_of, place, words) in [
+        ("age", json!({ "clip": { "type": "quantile", "low": 0.9, "high": 0.1 } }), "/clip", "not below"),
+        ("age", json!({ "clip": { "type": "std", "times": 0 } }), "/clip/times", "> 0"),
+        ("age", json!({ "clip": { "low": 0.1 } }), "/clip", "lacks \"type\""),
+        ("age", json!({ "clip": "iqr" }), "/clip", "unknown value \"iqr\""),
+        ("zip", json!({ "encoding": "hash", "size": 0 }), "/size", "1"),
+        ("zip", json!({ "encoding": "one_hot", "size": 8 }), "/size", "\"hash\""),
+        ("zip", json!({ "encoding": "hash", "unknown": "refuse" }), "/unknown", "one_hot"),
+        ("zip", json!({ "missing": "zeros" }), "/missing", "unknown value \"zeros\""),
+        ("region", json!({ "missing": { "constant": "" } }), "/missing/constant", "1 to 1000"),
+        ("region", json!({ "missing": {} }), "/missing", "lacks \"constant\""),
+        ("smoker", json!({ "missing": "median" }), "/missing", "true or false"),
+        ("since", json!({ "missing": "someday" }), "/missing", "2026-11-05"),
+        ("since", json!({ "parts": ["millennium"] }), "/parts/0", "unknown value"),
+    ] {
+        refused(asked(json!({ column: asked_of })), &mixed(), &format!("/inputs/columns/{column}{place}"), &[words]);
+    }
+    let both = json!({ "dataset": "p", "target": "charges",
+        "inputs": { "embeddings": { "t": { "hash": 32, "min_count": 2 } }, "columns": { "note": { "embedding": "t" } } } });
+    refused(both, &mixed(), "/inputs/embeddings/t/min_count", &["leave \"min_count\" out"]);
+}
+
+#[test]
+fn datasets_that_validate_and_test_must_fit_the_job() {
+    let mut schema = mixed();
+    let mut other = mixed();
+    other.columns.retain(|column| column.name != "smoker");
+    let age = other.columns.iter_mut().find(|column| column.name == "age").unwrap();
+    (age.kind, age.mean) = (Kind::Categorical, None);
+    (schema.validation, schema.test) = (Some(Box::new(mixed())), Some(Box::new(other)));
+    let split = json!({ "validation": { "dataset": "v" }, "test": { "dataset": "t" } });
+    let request = json!({ "dataset": "p", "target": "charges", "split": split });
+    refused(request.clone(), &schema, "/split/test/dataset", &["lacks \"smoker\""]);
+    refused(request.clone(), &schema, "/split/test/dataset", &["\"age\"", "the job reads numbers"]);
+    schema.test = Some(Box::new(mixed()));
+    let spec = resolved(request, &schema);
+    assert_eq!((spec.validation_dataset(), spec.test_dataset()), (Some("v"), Some("t")));
+    let shown = spec.to_json();
+    assert_eq!(resolved(shown.clone(), &schema).to_json(), shown);
+    let same = json!({ "dataset": "p", "target": "charges",
+        "split": { "validation": { "dataset": "v" }, "test": { "dataset": "v" } } });
+    refused(same, &schema, "/split", &["cannot both validate and test"]);
+    let grouped =
+        json!({ "dataset": "p", "target": "charges", "split": { "group": "zip", "test": { "dataset": "t" } } });
+    refused(grouped, &schema, "/split/test", &["does not go with groups"]);
+}
+
 #[test]
 fn what_this_version_does_not_do_is_refused_rather_than_ignored() {
     refused(with(json!({ "split": { "k_folds": 5 } })), &iris(), "/split/k_folds", &["not in this version"]);

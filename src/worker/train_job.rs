@@ -11,6 +11,7 @@ use super::recorder::Recorder;
 use super::run::{Ended, Session};
 use super::start;
 use crate::data::{self, DataError, Encoder, Table};
+use crate::id::DatasetId;
 use crate::practice::diagnosis::{Curves, Diverged, Facts};
 use crate::spec::{self, ResolvedSpec, Schema};
 use crate::store::{Dataset, Level, NewEvent};
@@ -34,24 +35,17 @@ struct Material {
     table: Table,
     /// A validation set of its own.
     validation: Option<Table>,
+    /// A test set of its own.
+    test: Option<Table>,
 }
 
 fn load(session: &Session<'_>) -> Result<Material, Failure> {
     let job = session.job;
     let own = dataset(session, &job.dataset.id.to_string())?;
     let mut schema = schema_of(&own)?;
-    let named = job.spec.as_ref().and_then(|spec| spec.pointer("/split/validation/dataset")).is_some();
-    let other = if named {
-        let also = session.runtime.block_on(session.store.job_also_uses(job.id))?;
-        // A job that validates on its own dataset uses no other.
-        let id = also.first().copied().unwrap_or(job.dataset.id);
-        Some(dataset(session, &id.to_string())?)
-    } else {
-        None
-    };
-    if let Some(other) = &other {
-        schema.validation = Some(Box::new(schema_of(other)?));
-    }
+    let (validation, test) = (other(session, "validation")?, other(session, "test")?);
+    schema.validation = validation.as_ref().map(schema_of).transpose()?.map(Box::new);
+    schema.test = test.as_ref().map(schema_of).transpose()?.map(Box::new);
     let request = job.spec.clone().unwrap_or_default();
     schema.vectors = start::vector_shapes(session, &request)?;
     let spec = spec::prove(&request, &schema, &admitted()).map_err(|faults| {
@@ -60,8 +54,23 @@ fn load(session: &Session<'_>) -> Result<Material, Failure> {
     })?;
     let facts = spec::facts(&spec, &schema);
     let table = open(session, &own)?;
-    let validation = other.map(|other| open(session, &other)).transpose()?;
-    Ok(Material { spec, facts, table, validation })
+    let validation = validation.map(|other| open(session, &other)).transpose()?;
+    let test = test.map(|other| open(session, &other)).transpose()?;
+    Ok(Material { spec, facts, table, validation, test })
+}
+
+/// The dataset of its own that a part has, if it has one.
+fn other(session: &Session<'_>, part: &str) -> Result<Option<Dataset>, Failure> {
+    let job = session.job;
+    let named = job.spec.as_ref().and_then(|spec| spec.pointer(&format!("/split/{part}/dataset"))?.as_str());
+    let Some(key) = named else { return Ok(None) };
+    if key.parse::<DatasetId>().is_ok() {
+        return dataset(session, key).map(Some);
+    }
+    // A job of an older program says its name, which may have moved on; a job that validates on its own dataset uses no other.
+    let also = session.runtime.block_on(session.store.job_also_uses(job.id))?;
+    let id = also.first().copied().unwrap_or(job.dataset.id);
+    dataset(session, &id.to_string()).map(Some)
 }
 
 /// The memory was looked at when the job came in and when it was claimed.
@@ -74,13 +83,11 @@ fn dataset(session: &Session<'_>, key: &str) -> Result<Dataset, Failure> {
 }
 
 fn schema_of(dataset: &Dataset) -> Result<Schema, Failure> {
-    let mut schema: Schema = serde_json::from_value(json!({
+    serde_json::from_value(json!({
         "rows": dataset.rows,
         "columns": dataset.profile.get("columns"),
     }))
-    .map_err(|error| Failure::data(format!("the profile of the dataset cannot be read: {error}")))?;
-    schema.validation = None;
-    Ok(schema)
+    .map_err(|error| Failure::data(format!("the profile of the dataset cannot be read: {error}")))
 }
 
 fn open(session: &Session<'_>, dataset: &Dataset) -> Result<Table, Failure> {
@@ -100,7 +107,7 @@ impl From<DataError> for Failure {
 }
 
 fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Material) -> Result<Ended, Failure> {
-    let Material { spec, facts, table, validation } = material;
+    let Material { spec, facts, table, validation, test } = material;
     let parts = data::split::split(table, &spec.split_plan(), spec.seed())?;
     let vectors = start::word_vectors::<T>(session, spec)?;
     let mut encoder_plan = spec.encoder_plan();
@@ -110,14 +117,14 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
     }
     let encoder = Encoder::fit(table, &encoder_plan, &parts.train)?;
     let encode = |table: &Table, rows: &[u32]| encoder.encode::<T>(table, rows);
-    let some = |rows: &[u32]| (!rows.is_empty()).then(|| encode(table, rows)).transpose();
+    let some = |other: &Option<Table>, rows: &[u32]| match other {
+        Some(other) => encode(other, &(0..other.rows as u32).collect::<Vec<_>>()).map(Some),
+        None => (!rows.is_empty()).then(|| encode(table, rows)).transpose(),
+    };
     let data = train::Dataset {
         train: encode(table, &parts.train)?,
-        validation: match validation {
-            Some(other) => Some(encode(other, &(0..other.rows as u32).collect::<Vec<_>>())?),
-            None => some(&parts.validation)?,
-        },
-        test: some(&parts.test)?,
+        validation: some(validation, &parts.validation)?,
+        test: some(test, &parts.test)?,
     };
     let plan = spec.plan(&encoder, data.train.rows);
     if let Some(stop) = session.control.asked() {

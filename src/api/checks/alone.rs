@@ -121,7 +121,8 @@ async fn run(app: App, wanted: Wanted) -> Result<Response, Problem> {
             (None, proved.spec, specs::stored(proved.dataset)?, None)
         }
         Subject::Job(id, key) => {
-            let (spec, dataset, _) = evaluation::material(&app, &app.store().job_get(id).await?).await?;
+            let evaluation::Material { resolved: spec, dataset, .. } =
+                evaluation::material(&app, &app.store().job_get(id).await?).await?;
             let bytes = match key {
                 Some(key) => Some(app.store().checkpoint_read(models::checkpoint(&app, id, &key).await?.id).await?),
                 None => None,

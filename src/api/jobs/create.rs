@@ -138,7 +138,7 @@ async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
             name: dataset.name.as_ref().map(ToString::to_string),
             sha256: dataset.sha256.clone(),
         },
-        also_uses: proved.validation.iter().map(|dataset| dataset.id).collect(),
+        also_uses: proved.others.iter().map(|dataset| dataset.id).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         arithmetic_version: crate::train::ARITHMETIC_VERSION,
         request_id: Some(submission.request_id),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::UnknownCategory;
+use super::hash::bucket;
+use super::plan::{MissingCategory, UnknownCategory};
 use crate::data::Cell;
 use crate::data::parse::{parse_boolean, parse_number};
 use crate::data::table::{format_datetime, format_number};
@@ -69,6 +70,9 @@ pub(super) struct OneHotInput {
     /// The training part has missing values: they are a category of their own, the last.
     pub(super) missing: bool,
     pub(super) unknown: UnknownCategory,
+    /// The category that stands in for a missing one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fill: Option<String>,
     #[serde(skip)]
     index: LabelIndex,
 }
@@ -78,25 +82,35 @@ struct StoredOneHot {
     categories: Vec<String>,
     missing: bool,
     unknown: UnknownCategory,
+    #[serde(default)]
+    fill: Option<String>,
 }
 
 impl From<StoredOneHot> for OneHotInput {
-    fn from(StoredOneHot { categories, missing, unknown }: StoredOneHot) -> OneHotInput {
+    fn from(StoredOneHot { categories, missing, unknown, fill }: StoredOneHot) -> OneHotInput {
         let index = LabelIndex::new(&categories);
-        OneHotInput { categories, missing, unknown, index }
+        OneHotInput { categories, missing, unknown, fill, index }
     }
 }
 
 impl OneHotInput {
-    pub(super) fn fit<'a>(cells: impl Iterator<Item = Cell<'a>>, unknown: UnknownCategory) -> OneHotInput {
-        let (mut labels, mut missing) = (BTreeSet::new(), false);
-        for cell in cells {
+    pub(super) fn fit<'a>(
+        cells: impl Iterator<Item = Cell<'a>> + Clone,
+        unknown: UnknownCategory,
+        missing: &MissingCategory,
+    ) -> OneHotInput {
+        let (mut labels, mut some_missing) = (BTreeSet::new(), false);
+        for cell in cells.clone() {
             match label(cell) {
                 Some(label) => drop(labels.insert(label)),
-                None => missing = true,
+                None => some_missing = true,
             }
         }
-        StoredOneHot { categories: ordered(labels), missing, unknown }.into()
+        let fill = stand_in(cells, missing);
+        // Rows that are taken for a category are of it.
+        labels.extend(fill.clone().filter(|_| some_missing));
+        let missing = some_missing && *missing == MissingCategory::Own;
+        StoredOneHot { categories: ordered(labels), missing, unknown, fill }.into()
     }
 
     pub(super) fn width(&self) -> usize {
@@ -108,13 +122,61 @@ impl OneHotInput {
     /// # Errors
     /// Where an unknown category is refused.
     pub(super) fn encode(&self, cell: Cell<'_>) -> Result<Option<usize>, String> {
-        if label_is_missing(cell) {
-            return Ok(self.missing.then_some(self.categories.len()));
-        }
+        let cell = match (&self.fill, label_is_missing(cell)) {
+            (_, false) => cell,
+            (Some(fill), true) => Cell::Text(fill),
+            (None, true) => return Ok(self.missing.then_some(self.categories.len())),
+        };
         match self.index.find(cell) {
             Some(index) => Ok(Some(index as usize)),
             None if self.unknown == UnknownCategory::Zeros => Ok(None),
             None => Err(format!("expected {}, got {}", one_of(&self.categories), cell.describe())),
+        }
+    }
+}
+
+/// A one-hot input by hash. Of the training part it knows whether values are missing, and which category is the most frequent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct HashedInput {
+    pub(super) buckets: u32,
+    /// Missing values are a feature of their own, the last.
+    pub(super) missing: bool,
+    /// The category that stands in for a missing one.
+    fill: Option<String>,
+}
+
+impl HashedInput {
+    pub(super) fn fit<'a>(
+        cells: impl Iterator<Item = Cell<'a>> + Clone,
+        buckets: usize,
+        missing: &MissingCategory,
+    ) -> HashedInput {
+        let own = *missing == MissingCategory::Own && cells.clone().any(label_is_missing);
+        HashedInput { buckets: buckets as u32, missing: own, fill: stand_in(cells, missing) }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.buckets as usize + usize::from(self.missing)
+    }
+
+    /// Which feature is 1, if any.
+    pub(super) fn encode(&self, cell: Cell<'_>) -> Option<usize> {
+        match label(cell).as_ref().or(self.fill.as_ref()) {
+            Some(label) => Some(bucket(label, self.buckets) as usize),
+            None => self.missing.then_some(self.buckets as usize),
+        }
+    }
+}
+
+/// The category that stands in for a missing one: the most frequent (of equal counts the first by bytes), or the one that was named.
+pub(super) fn stand_in<'a>(cells: impl Iterator<Item = Cell<'a>>, missing: &MissingCategory) -> Option<String> {
+    match missing {
+        MissingCategory::Own | MissingCategory::Neutral => None,
+        MissingCategory::Constant(label) => Some(label.clone()),
+        MissingCategory::MostFrequent => {
+            let counts = tally(cells);
+            let most = counts.values().max().copied()?;
+            counts.into_iter().find(|(_, count)| *count == most).map(|(label, _)| label)
         }
     }
 }
@@ -189,5 +251,27 @@ mod tests {
         assert_eq!(index.find(Cell::Text("a b")), Some(2));
         assert_eq!(index.find(Cell::Text("A b")), None);
         assert_eq!(LabelIndex::new(&["no".into(), "yes".into()]).find(Cell::Bool(true)), Some(1));
+    }
+
+    #[test]
+    fn a_missing_category_is_what_was_asked_for() {
+        let cells = [Cell::Text("b"), Cell::Missing, Cell::Text("a"), Cell::Text("b")];
+        let fit = |missing| OneHotInput::fit(cells.into_iter(), UnknownCategory::Zeros, &missing);
+        let of = |input: &OneHotInput| (input.width(), input.encode(Cell::Missing), input.encode(Cell::Raw(" ")));
+        assert_eq!(of(&fit(MissingCategory::Own)), (3, Ok(Some(2)), Ok(Some(2))));
+        assert_eq!(of(&fit(MissingCategory::Neutral)), (2, Ok(None), Ok(None)));
+        assert_eq!(of(&fit(MissingCategory::MostFrequent)), (2, Ok(Some(1)), Ok(Some(1))));
+        assert_eq!(of(&fit(MissingCategory::Constant("a".into()))), (2, Ok(Some(0)), Ok(Some(0))));
+        assert_eq!(of(&fit(MissingCategory::Constant("none".into()))), (3, Ok(Some(2)), Ok(Some(2))));
+        let hashed = |missing| HashedInput::fit(cells.into_iter(), 8, &missing);
+        assert_eq!(
+            (hashed(MissingCategory::Own).width(), hashed(MissingCategory::Own).encode(Cell::Missing)),
+            (9, Some(8))
+        );
+        assert_eq!(hashed(MissingCategory::Neutral).encode(Cell::Missing), None);
+        let frequent = hashed(MissingCategory::MostFrequent);
+        assert_eq!((frequent.width(), frequent.encode(Cell::Missing)), (8, frequent.encode(Cell::Text("b"))));
+        assert_eq!(frequent.encode(Cell::Number(7.0)), frequent.encode(Cell::Text("7")), "one label, one bucket");
+        assert_eq!(frequent.encode(Cell::Raw(" b ")), frequent.encode(Cell::Text("b")));
     }
 }

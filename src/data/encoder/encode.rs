@@ -124,7 +124,7 @@ impl Encoder {
     }
 
     fn push_tokens(&self, input: &Input, cell: Cell<'_>, out: &mut TokenColumn) -> Result<(), String> {
-        let Input::Tokens { table, pooling, tokenizer, max_tokens } = input else { return Ok(()) };
+        let Input::Tokens { table, pooling, tokenizer, max_tokens, fill } = input else { return Ok(()) };
         let vocabulary = &self.tables[*table];
         let start = out.ids.len();
         let whole;
@@ -136,7 +136,10 @@ impl Encoder {
             }
         };
         if *pooling == Pooling::Single {
-            let text = text.trim();
+            let text = match (text.trim(), fill) {
+                ("", Some(fill)) => fill,
+                (text, _) => text,
+            };
             out.ids.push(if text.is_empty() { UNKNOWN } else { vocabulary.row(text) });
         } else {
             let window = matches!(pooling, Pooling::Window { .. });
@@ -190,12 +193,16 @@ impl Input {
                 }
                 Ok(())
             }
-            Input::Datetime(datetime) => {
+            Input::Hashed(hashed) => {
                 let start = out.len();
-                match time(cell)? {
-                    Some(ms) => datetime.encode(ms, |x| out.push(T::from_f64(x))),
-                    None => out.resize(start + datetime.width(), T::ZERO),
+                out.resize(start + hashed.width(), T::ZERO);
+                if let Some(place) = hashed.encode(cell) {
+                    out[start + place] = T::ONE;
                 }
+                Ok(())
+            }
+            Input::Datetime(datetime) => {
+                datetime.encode(time(cell)?, |x| out.push(T::from_f64(x)));
                 Ok(())
             }
             Input::Tokens { .. } => Ok(()),

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::categories::OneHotInput;
+use super::categories::{HashedInput, OneHotInput, stand_in};
 use super::datetime::{DatetimeInput, time};
 use super::numeric::{NumericInput, number};
-use super::plan::{EncoderPlan, Encoding, InputPlan, Pooling, TargetPlan, Tokenizer};
+use super::plan::{EncoderPlan, Encoding, InputPlan, MissingCategory, MissingTruth, Pooling, TargetPlan, Tokenizer};
 use super::vocabulary::WordCounter;
 use super::words::for_each_word;
 use super::{Encoder, FittedInput, FittedTarget, Input, VERSION, cell_of, fitting_column};
@@ -16,6 +16,8 @@ use crate::data::{Column, DataError, Table};
 
 /// Categories of one one-hot input.
 const MOST_CATEGORIES: usize = 10_000;
+/// The word of missing categories that have a row of their own.
+const MISSING_WORD: &str = "<missing>";
 
 pub(super) fn fit(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Result<Encoder, DataError> {
     let mut faults = check(table, plan, train);
@@ -72,7 +74,7 @@ fn check(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Vec<PlanFault> {
         if target_columns.contains(column.as_str()) {
             fault(Some(column), "is both an input and a target");
         }
-        if let Encoding::Embedding { table } | Encoding::Words { table, .. } = encoding
+        if let Encoding::Embedding { table, .. } | Encoding::Words { table, .. } = encoding
             && !plan.tables.iter().any(|known| known.name == *table)
         {
             fault(Some(column), &format!("looks into the embedding table \"{table}\", which is not there"));
@@ -91,17 +93,24 @@ fn fit_input(
     let cells = || train.iter().map(|row| (*row, cell_of(column, *row)));
     let table_of = |name: &str| whole.tables.iter().position(|table| table.name == name).unwrap_or_default();
     Ok(match &plan.encoding {
-        Encoding::Numeric { scale, missing, indicator } => {
+        Encoding::Numeric { scale, missing, indicator, clip } => {
             let values = present(cells(), number)?;
-            Input::Numeric(NumericInput::fit(values, *scale, *missing, *indicator))
+            Input::Numeric(NumericInput::fit(values, *scale, *missing, *indicator, *clip))
         }
-        Encoding::Boolean { indicator } => {
+        Encoding::Boolean { missing, indicator } => {
             let values = present(cells(), truth)?;
             let ones = values.iter().filter(|truth| **truth).count();
-            Input::Boolean { share: ones as f64 / values.len().max(1) as f64, indicator: *indicator }
+            let share = match missing {
+                MissingTruth::Mean => ones as f64 / values.len().max(1) as f64,
+                MissingTruth::Constant(truth) => f64::from(u8::from(*truth)),
+            };
+            Input::Boolean { share, indicator: *indicator }
         }
-        Encoding::OneHot { unknown } => {
-            let fitted = OneHotInput::fit(cells().map(|(_, cell)| cell), *unknown);
+        Encoding::HashedOneHot { buckets, missing } => {
+            Input::Hashed(HashedInput::fit(cells().map(|(_, cell)| cell), *buckets, missing))
+        }
+        Encoding::OneHot { unknown, missing } => {
+            let fitted = OneHotInput::fit(cells().map(|(_, cell)| cell), *unknown, missing);
             if fitted.categories.len() > MOST_CATEGORIES {
                 let found = fitted.categories.len();
                 return Err(format!(
@@ -110,17 +119,23 @@ fn fit_input(
             }
             Input::OneHot(fitted)
         }
-        Encoding::Embedding { table } => {
+        Encoding::Embedding { table, missing } => {
             let table = table_of(table);
+            let fill = match missing {
+                MissingCategory::Own => Some(MISSING_WORD.to_owned()),
+                missing => stand_in(cells().map(|(_, cell)| cell), missing),
+            };
             for (_, cell) in cells() {
-                match label(cell) {
-                    Some(category) => counters[table].count(&category),
+                match label(cell).as_ref().or(fill.as_ref()) {
+                    Some(category) => counters[table].count(category),
                     None => counters[table].count_missing(),
                 }
             }
-            Input::Tokens { table, pooling: Pooling::Single, tokenizer: Tokenizer::Words, max_tokens: 1 }
+            Input::Tokens { table, pooling: Pooling::Single, tokenizer: Tokenizer::Words, max_tokens: 1, fill }
         }
-        Encoding::Datetime { parts } => Input::Datetime(DatetimeInput::fit(&present(cells(), time)?, parts)),
+        Encoding::Datetime { parts, missing, indicator } => {
+            Input::Datetime(DatetimeInput::fit(&present(cells(), time)?, parts, *missing, *indicator))
+        }
         Encoding::Words { table, tokenizer, pooling, max_tokens } => {
             let max_tokens = match pooling {
                 Pooling::Single => 1,
@@ -139,7 +154,7 @@ fn fit_input(
                     count < max_tokens
                 });
             }
-            Input::Tokens { table, pooling: *pooling, tokenizer: *tokenizer, max_tokens }
+            Input::Tokens { table, pooling: *pooling, tokenizer: *tokenizer, max_tokens, fill: None }
         }
     })
 }

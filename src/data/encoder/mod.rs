@@ -6,6 +6,7 @@ mod categories;
 mod datetime;
 mod encode;
 mod fit;
+mod hash;
 mod numeric;
 mod plan;
 mod target;
@@ -14,13 +15,13 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use categories::OneHotInput;
+use categories::{HashedInput, OneHotInput};
 use datetime::DatetimeInput;
 use numeric::NumericInput;
 pub(crate) use numeric::{moments, quantile};
 pub use plan::{
-    DatetimePart, EncoderPlan, Encoding, InputPlan, MissingNumber, NumericScale, Pooling, TablePlan, TargetKind,
-    TargetPlan, Tokenizer, UnknownCategory,
+    Clip, DatetimePart, EncoderPlan, Encoding, InputPlan, MissingCategory, MissingMoment, MissingNumber, MissingTruth,
+    NumericScale, Pooling, TablePlan, TargetKind, TargetPlan, Tokenizer, UnknownCategory,
 };
 pub use target::FittedTarget;
 pub use vocabulary::{PAD, UNKNOWN, Vocabulary};
@@ -61,6 +62,7 @@ enum Input {
         indicator: bool,
     },
     OneHot(OneHotInput),
+    Hashed(HashedInput),
     Datetime(DatetimeInput),
     /// A category is a single token, whole; a text is cut by the tokenizer.
     Tokens {
@@ -68,6 +70,9 @@ enum Input {
         pooling: Pooling,
         tokenizer: Tokenizer,
         max_tokens: usize,
+        /// The category that stands in for a missing one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<String>,
     },
 }
 
@@ -221,6 +226,7 @@ impl Input {
             Input::Numeric(numeric) => numeric.width(),
             Input::Boolean { indicator, .. } => 1 + usize::from(*indicator),
             Input::OneHot(one_hot) => one_hot.width(),
+            Input::Hashed(hashed) => hashed.width(),
             Input::Datetime(datetime) => datetime.width(),
             Input::Tokens { .. } => 0,
         }
@@ -235,6 +241,9 @@ impl Input {
             Input::OneHot(one_hot) => {
                 let categories = one_hot.categories.iter().map(|category| format!("{column}={category}"));
                 categories.chain(missing(one_hot.missing)).collect()
+            }
+            Input::Hashed(hashed) => {
+                (0..hashed.buckets).map(|place| format!("{column}=#{place}")).chain(missing(hashed.missing)).collect()
             }
             Input::Datetime(datetime) => datetime.names(column),
             Input::Tokens { .. } => Vec::new(),

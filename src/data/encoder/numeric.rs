@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{MissingNumber, NumericScale};
+use super::plan::{Clip, MissingNumber, NumericScale};
 use crate::data::Cell;
 use crate::data::parse::parse_number;
 
@@ -13,6 +13,9 @@ const QUANTILES: usize = 1001;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct NumericInput {
     scale: Scale,
+    /// Numbers end here, before scaling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends: Option<(f64, f64)>,
     /// Stands in for a missing value, before scaling.
     fill: f64,
     pub(super) indicator: bool,
@@ -36,8 +39,13 @@ impl NumericInput {
         scale: NumericScale,
         missing: MissingNumber,
         indicator: bool,
+        clip: Clip,
     ) -> NumericInput {
         values.sort_unstable_by(f64::total_cmp);
+        let ends = ends(&values, clip);
+        if let Some((low, high)) = ends {
+            values.iter_mut().for_each(|x| *x = x.clamp(low, high));
+        }
         let (min, max) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(0.0));
         let (mean, std) = moments(&values);
         let linear = |shift: f64, divisor: f64| Scale::Linear {
@@ -61,7 +69,7 @@ impl NumericInput {
             MissingNumber::Median => quantile(&values, 0.5),
             MissingNumber::Constant(x) => x,
         };
-        NumericInput { scale: fitted, fill, indicator, constant: min == max }
+        NumericInput { scale: fitted, ends, fill, indicator, constant: min == max }
     }
 
     pub(super) fn width(&self) -> usize {
@@ -70,7 +78,8 @@ impl NumericInput {
 
     /// The scaled value and, where asked for, whether it was missing.
     pub(super) fn encode(&self, value: Option<f64>) -> (f64, Option<f64>) {
-        let x = value.unwrap_or(self.fill);
+        let within = |x: f64| self.ends.map_or(x, |(low, high)| if x < low { low } else { x.min(high) });
+        let x = value.map_or(self.fill, within);
         let missing = self.indicator.then_some(if value.is_none() { 1.0 } else { 0.0 });
         (self.scale.apply(x), missing)
     }
@@ -105,6 +114,19 @@ impl Scale {
             }
         }
     }
+}
+
+/// Where numbers end, learned from ascending ones; an end that overflows is none.
+fn ends(sorted: &[f64], clip: Clip) -> Option<(f64, f64)> {
+    let (low, high) = match clip {
+        Clip::None => return None,
+        Clip::Quantile { low, high } => (quantile(sorted, low), quantile(sorted, high)),
+        Clip::Std { times } => {
+            let (mean, std) = moments(sorted);
+            (mean - times * std, mean + times * std)
+        }
+    };
+    (!sorted.is_empty() && low <= high).then(|| (low.max(f64::MIN), high.min(f64::MAX)))
 }
 
 /// Mean and standard deviation (divided by n) of finite numbers; the deviation of equal numbers is exactly 0.
@@ -162,7 +184,7 @@ mod tests {
     use super::*;
 
     fn scaled(values: &[f64], scale: NumericScale, x: f64) -> f64 {
-        NumericInput::fit(values.to_vec(), scale, MissingNumber::Mean, false).encode(Some(x)).0
+        NumericInput::fit(values.to_vec(), scale, MissingNumber::Mean, false, Clip::None).encode(Some(x)).0
     }
 
     #[test]
@@ -194,9 +216,35 @@ mod tests {
 
     #[test]
     fn a_missing_number_is_filled_before_it_is_scaled() {
-        let fit = |missing| NumericInput::fit(vec![0.0, 0.0, 9.0], NumericScale::None, missing, true).encode(None);
+        let fit = |missing| {
+            NumericInput::fit(vec![0.0, 0.0, 9.0], NumericScale::None, missing, true, Clip::None).encode(None)
+        };
         assert_eq!(fit(MissingNumber::Mean), (3.0, Some(1.0)));
         assert_eq!(fit(MissingNumber::Median), (0.0, Some(1.0)));
         assert_eq!(fit(MissingNumber::Constant(-1.0)), (-1.0, Some(1.0)));
+    }
+
+    #[test]
+    fn what_lies_far_out_is_brought_in_before_anything_is_learned() {
+        let mut values: Vec<f64> = (0..=100).map(f64::from).collect();
+        values[100] = 1e9;
+        let fit = |scale, clip| NumericInput::fit(values.clone(), scale, MissingNumber::Mean, false, clip);
+        let quantile = fit(NumericScale::MinMax, Clip::Quantile { low: 0.05, high: 0.95 });
+        for (x, expected) in [(-7.0, -1.0), (5.0, -1.0), (50.0, 0.0), (95.0, 1.0), (1e300, 1.0)] {
+            assert_eq!(quantile.encode(Some(x)).0, expected, "{x}");
+        }
+        assert_eq!(fit(NumericScale::None, Clip::Quantile { low: 0.0, high: 0.95 }).encode(None).0, 5035.0 / 101.0);
+        let of_one =
+            |clip| NumericInput::fit(vec![1.0, 2.0, 3.0], NumericScale::None, MissingNumber::Mean, false, clip);
+        let std = of_one(Clip::Std { times: 0.5 });
+        assert!((std.encode(Some(9.0)).0 - (2.0 + 0.5 * (2.0_f64 / 3.0).sqrt())).abs() < 1e-12);
+        assert_eq!(std.encode(Some(2.25)).0, 2.25);
+        for clip in [Clip::Std { times: 1e308 }, Clip::Quantile { low: 0.1, high: 0.9 }] {
+            let extreme =
+                NumericInput::fit(vec![1e308, -1e308], NumericScale::Standardize, MissingNumber::Mean, false, clip);
+            assert!(extreme.encode(Some(1e308)).0.is_finite());
+            let empty = NumericInput::fit(Vec::new(), NumericScale::Standardize, MissingNumber::Mean, false, clip);
+            assert_eq!(empty.encode(Some(3.0)).0, 3.0);
+        }
     }
 }

@@ -35,26 +35,45 @@ pub enum Encoding {
         missing: MissingNumber,
         /// Whether a second feature says that the value was missing.
         indicator: bool,
+        /// Whether numbers far out are brought in, before anything else is learned of the column.
+        clip: Clip,
     },
-    /// One feature, 0 or 1; a missing value is the training part's share of ones.
+    /// One feature, 0 or 1.
     Boolean {
+        /// What stands in for a missing value.
+        missing: MissingTruth,
         /// Whether a second feature says that the value was missing.
         indicator: bool,
     },
-    /// One feature for each category of the training part; missing is a category where the training part has it.
+    /// One feature for each category of the training part.
     OneHot {
         /// What a category does that the training part does not have.
         unknown: UnknownCategory,
+        /// What a missing category is; of its own, the last feature, where the training part has missing ones.
+        missing: MissingCategory,
     },
-    /// One row of an embedding table; an unknown or missing category is `<unk>`.
+    /// One of so many features by the hash of the category: nothing of the categories is learned or kept, and there are no unknown ones.
+    HashedOneHot {
+        /// Features that categories are spread over; several may fall together.
+        buckets: usize,
+        /// What a missing category is; of its own, the last feature, where the training part has missing ones.
+        missing: MissingCategory,
+    },
+    /// One row of an embedding table; an unknown category is `<unk>`.
     Embedding {
         /// The table's name, as in [`EncoderPlan::tables`].
         table: String,
+        /// What a missing category is: of its own, the word `<missing>`; neutral, `<unk>`.
+        missing: MissingCategory,
     },
-    /// Features from a point in time; all zero where it is missing.
+    /// Features from a point in time.
     Datetime {
         /// Which, in this order.
         parts: Vec<DatetimePart>,
+        /// What stands in for a missing time.
+        missing: MissingMoment,
+        /// Whether one more feature says that the time was missing.
+        indicator: bool,
     },
     /// Several rows of an embedding table, from the words of a text.
     Words {
@@ -97,6 +116,65 @@ pub enum MissingNumber {
     Constant(f64),
 }
 
+/// Where numbers end. What lies beyond is moved onto the nearest end, in training and in predictions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Clip {
+    /// Nowhere.
+    #[default]
+    None,
+    /// At these quantiles of the training part.
+    Quantile {
+        /// 0 ≤ low < high.
+        low: f64,
+        /// low < high ≤ 1.
+        high: f64,
+    },
+    /// So many standard deviations on either side of the training part's mean.
+    Std {
+        /// More than 0.
+        times: f64,
+    },
+}
+
+/// What stands in for a missing yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingTruth {
+    /// The training part's share of ones.
+    Mean,
+    /// This.
+    Constant(bool),
+}
+
+/// What a missing category is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingCategory {
+    /// A category of its own.
+    Own,
+    /// Nothing: zeros, or the row of the unknown.
+    Neutral,
+    /// The most frequent of the training part, the first in order of equal ones.
+    MostFrequent,
+    /// This one.
+    Constant(String),
+}
+
+/// What stands in for a missing time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingMoment {
+    /// All features are zero.
+    Zeros,
+    /// The mean of the training part.
+    Mean,
+    /// The median of the training part.
+    Median,
+    /// This one, in milliseconds since 1970.
+    Constant(i64),
+}
+
 /// What a category does that the training part does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -113,12 +191,33 @@ pub enum UnknownCategory {
 pub enum DatetimePart {
     /// Days since 1970, standardised.
     Time,
-    /// The month on a circle: sine and cosine.
+    /// The year, standardised.
+    Year,
+    /// The quarter on a circle: sine and cosine.
+    Quarter,
+    /// The month on a circle.
     Month,
+    /// The day of the month on a circle as long as that month.
+    Day,
+    /// The day of the year on a circle as long as that year.
+    DayOfYear,
     /// The day of the week on a circle.
     Weekday,
+    /// 1 on Saturdays and Sundays, else 0.
+    Weekend,
     /// The hour (with its minutes) on a circle.
     Hour,
+    /// The minute (with its seconds) on a circle.
+    Minute,
+    /// The second (with its fraction) on a circle.
+    Second,
+}
+
+impl DatetimePart {
+    /// Features of this part: two on a circle, else one.
+    pub fn width(self) -> usize {
+        if matches!(self, DatetimePart::Time | DatetimePart::Year | DatetimePart::Weekend) { 1 } else { 2 }
+    }
 }
 
 /// How words are cut out of a text.
@@ -161,6 +260,8 @@ pub struct TablePlan {
     pub lowercase: bool,
     /// Words that are in it whatever the data say, in this order before all others: those of uploaded vectors.
     pub words: Vec<String>,
+    /// Rows that words are spread over by their hash, instead of a row for each word of the training part.
+    pub buckets: Option<usize>,
 }
 
 /// One target.

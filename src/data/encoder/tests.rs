@@ -12,12 +12,25 @@ fn table(text: &str) -> Table {
 fn numeric(column: &str) -> InputPlan {
     input(
         column,
-        Encoding::Numeric { scale: NumericScale::Standardize, missing: MissingNumber::Mean, indicator: false },
+        Encoding::Numeric {
+            scale: NumericScale::Standardize,
+            missing: MissingNumber::Mean,
+            indicator: false,
+            clip: Clip::None,
+        },
     )
 }
 
 fn input(column: &str, encoding: Encoding) -> InputPlan {
     InputPlan { column: column.into(), encoding }
+}
+
+fn one_hot(unknown: UnknownCategory) -> Encoding {
+    Encoding::OneHot { unknown, missing: MissingCategory::Own }
+}
+
+fn embedding(missing: MissingCategory) -> Encoding {
+    Encoding::Embedding { table: "words".into(), missing }
 }
 
 fn plan(inputs: Vec<InputPlan>, targets: Vec<TargetPlan>) -> EncoderPlan {
@@ -36,13 +49,21 @@ const SHOP: &str = "price,colour,old,when,sort\n\
     9,green,no,2026-01-09,\n";
 
 fn shop_plan() -> EncoderPlan {
-    let numeric = Encoding::Numeric { scale: NumericScale::None, missing: MissingNumber::Median, indicator: true };
+    let numeric = Encoding::Numeric {
+        scale: NumericScale::None,
+        missing: MissingNumber::Median,
+        indicator: true,
+        clip: Clip::None,
+    };
     plan(
         vec![
             input("price", numeric),
-            input("colour", Encoding::OneHot { unknown: UnknownCategory::Zeros }),
-            input("old", Encoding::Boolean { indicator: false }),
-            input("when", Encoding::Datetime { parts: vec![DatetimePart::Time] }),
+            input("colour", one_hot(UnknownCategory::Zeros)),
+            input("old", Encoding::Boolean { missing: MissingTruth::Mean, indicator: false }),
+            input(
+                "when",
+                Encoding::Datetime { parts: vec![DatetimePart::Time], missing: MissingMoment::Zeros, indicator: false },
+            ),
         ],
         vec![TargetPlan::column("sort", TargetKind::Binary)],
     )
@@ -74,19 +95,18 @@ fn an_encoder_never_sees_a_row_that_does_not_train() {
     let clean = "x,word,t,y\n1,a,one two,1\n2,b,two,2\n4,a,one,3\n3,b,two two,2\n";
     let poison = "x,word,t,y\n1,a,one two,1\n2,b,two,2\n4,a,one,3\n-1e300,zebra,poison poison poison,2\n";
     let mut plan = plan(
-        vec![
-            numeric("x"),
-            input("word", Encoding::Embedding { table: "words".into() }),
-            input("t", words(Pooling::Mean)),
-        ],
+        vec![numeric("x"), input("word", embedding(MissingCategory::Neutral)), input("t", words(Pooling::Mean))],
         vec![TargetPlan::column("y", TargetKind::Regression { standardize: true })],
     );
     plan.tables = vec![words_table()];
+    let clips = [Clip::None, Clip::Quantile { low: 0.1, high: 0.9 }, Clip::Std { times: 2.0 }, Clip::None];
     for (n, scale) in [NumericScale::Standardize, NumericScale::MinMax, NumericScale::Robust, NumericScale::Quantile]
         .into_iter()
         .enumerate()
     {
-        plan.inputs[0] = input("x", Encoding::Numeric { scale, missing: MissingNumber::Mean, indicator: n % 2 == 0 });
+        let clip = clips[n];
+        plan.inputs[0] =
+            input("x", Encoding::Numeric { scale, missing: MissingNumber::Mean, indicator: n % 2 == 0, clip });
         let fit = |text: &str| Encoder::fit(&table(text), &plan, &[0, 1, 2]).unwrap();
         assert_eq!(fit(clean), fit(poison));
         assert_ne!(fit(clean), Encoder::fit(&table(poison), &plan, &rows(4)).unwrap());
@@ -101,7 +121,14 @@ fn words(pooling: Pooling) -> Encoding {
 }
 
 fn words_table() -> TablePlan {
-    TablePlan { name: "words".into(), vocabulary: None, min_count: 1, lowercase: true, words: Vec::new() }
+    TablePlan {
+        name: "words".into(),
+        vocabulary: None,
+        min_count: 1,
+        lowercase: true,
+        words: Vec::new(),
+        buckets: None,
+    }
 }
 
 #[test]
@@ -125,6 +152,48 @@ fn each_encoding_makes_the_features_it_names() {
     assert_eq!(values[..4], [0.0, 1.0, 0.0, 1.0]);
     assert!(values[4].is_nan(), "a missing label is NaN");
     assert_eq!(examples.row_ids, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn categories_by_hash_learn_no_category_and_know_every_one() {
+    let table = table(SHOP);
+    let hashed = |missing| Encoding::HashedOneHot { buckets: 5, missing };
+    let mut plan = shop_plan();
+    plan.inputs = vec![input("colour", hashed(MissingCategory::Own)), input("sort2", embedding(MissingCategory::Own))];
+    plan.inputs[1].column = "when".into();
+    plan.tables = vec![TablePlan { buckets: Some(7), ..words_table() }];
+    let encoder = Encoder::fit(&table, &plan, &rows(4)).unwrap();
+    assert_eq!(encoder.feature_names()[4..], ["colour=#4", "colour is missing"]);
+    let examples = encoder.encode::<f64>(&table, &rows(5)).unwrap();
+    let hot: Vec<usize> = examples.dense.chunks(6).map(|row| row.iter().position(|x| *x == 1.0).unwrap()).collect();
+    assert!(examples.dense.chunks(6).all(|row| row.iter().sum::<f64>() == 1.0), "one feature each");
+    assert_eq!((hot[0], hot[3]), (hot[2], 5), "red is red, and the missing one stands apart");
+    assert!(hot[4] < 5, "green has a place though the training part lacks it");
+    assert_eq!(encoder.tables()[0].rows(), 9);
+    assert!(examples.tokens[0].ids.iter().all(|row| (2..9).contains(row)), "missing is a word too");
+    assert_eq!(Encoder::from_json(&encoder.to_json()).unwrap(), encoder);
+    let json = String::from_utf8(encoder.to_json()).unwrap();
+    assert!(!json.contains("red"), "no category is kept: {json}");
+}
+
+#[test]
+fn a_missing_category_may_have_a_row_or_stand_for_another() {
+    let table = table("word,y\na,1\nb,2\nb,3\n,4\n,5\n,6\n");
+    let row_of_missing = |missing| {
+        let mut plan = plan(
+            vec![input("word", embedding(missing))],
+            vec![TargetPlan::column("y", TargetKind::Regression { standardize: false })],
+        );
+        plan.tables = vec![words_table()];
+        let encoder = Encoder::fit(&table, &plan, &rows(6)).unwrap();
+        let encoder = Encoder::from_json(&encoder.to_json()).unwrap();
+        let row = encoder.encode::<f32>(&table, &[5]).unwrap().tokens[0].ids[0] as usize;
+        (encoder.tables()[0].words()[row].clone(), encoder.tables()[0].counts()[row])
+    };
+    assert_eq!(row_of_missing(MissingCategory::Neutral), ("<unk>".into(), 3));
+    assert_eq!(row_of_missing(MissingCategory::Own), ("<missing>".into(), 3));
+    assert_eq!(row_of_missing(MissingCategory::MostFrequent), ("b".into(), 5));
+    assert_eq!(row_of_missing(MissingCategory::Constant("c".into())), ("c".into(), 3));
 }
 
 #[test]
@@ -152,7 +221,7 @@ fn rows_of_a_client_are_encoded_like_rows_of_the_table() {
 fn a_wrong_cell_names_its_row_and_column_and_leaves_zeros() {
     let table = table(SHOP);
     let mut plan = shop_plan();
-    plan.inputs[1].encoding = Encoding::OneHot { unknown: UnknownCategory::Refuse };
+    plan.inputs[1].encoding = one_hot(UnknownCategory::Refuse);
     let encoder = Encoder::fit(&table, &plan, &rows(2)).unwrap();
     let good = [Cell::Number(2.0), Cell::Text("red"), Cell::Bool(true), Cell::Missing];
     let bad = [Cell::Text("2"), Cell::Text("pink"), Cell::Number(3.0), Cell::Raw("yesterday")];
@@ -187,7 +256,7 @@ fn words_share_a_table_and_are_windowed_or_bagged() {
     };
     let mut plan = plan(
         vec![
-            input("word", Encoding::Embedding { table: "words".into() }),
+            input("word", embedding(MissingCategory::Neutral)),
             input("before", window),
             input("review", words(Pooling::Mean)),
         ],
@@ -297,7 +366,12 @@ fn another_dataset_is_refused_where_it_has_other_columns_or_labels() {
     assert!(error.contains("column \"y\": a target is not in the dataset"), "{error}");
     assert_eq!(encoder.encode_inputs::<f32>(&table("x,z\n1,a\n2,c\n"), &rows(2)).unwrap().rows, 2);
     let huge = table("x,y\n1e39,a\n2,b\n");
-    let none = Encoding::Numeric { scale: NumericScale::None, missing: MissingNumber::Mean, indicator: false };
+    let none = Encoding::Numeric {
+        scale: NumericScale::None,
+        missing: MissingNumber::Mean,
+        indicator: false,
+        clip: Clip::None,
+    };
     let plan = EncoderPlan { inputs: vec![input("x", none)], ..plan };
     let encoder = Encoder::fit(&huge, &plan, &rows(2)).unwrap();
     let error = encoder.encode::<f32>(&huge, &rows(2)).unwrap_err().to_string();

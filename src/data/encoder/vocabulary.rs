@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::hash::bucket;
 use super::plan::TablePlan;
 
 /// Row of the word that fills a window up.
@@ -15,7 +16,7 @@ const PAD_WORD: &str = "<pad>";
 const UNKNOWN_WORD: &str = "<unk>";
 
 /// A fitted vocabulary: row 0 is `<pad>`, row 1 `<unk>`, then given words in their order, then words of the training part by falling count (equal
-/// counts by bytes).
+/// counts by bytes). Of a hashed one the other rows are buckets, which are called `#0`, `#1`, ….
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct Vocabulary {
@@ -23,6 +24,9 @@ pub struct Vocabulary {
     lowercase: bool,
     words: Vec<String>,
     counts: Vec<u64>,
+    /// Buckets that words are spread over by their hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    buckets: Option<u32>,
     #[serde(skip)]
     rows: HashMap<String, u32>,
 }
@@ -34,12 +38,17 @@ struct Stored {
     lowercase: bool,
     words: Vec<String>,
     counts: Vec<u64>,
+    #[serde(default)]
+    buckets: Option<u32>,
 }
 
 impl From<Stored> for Vocabulary {
-    fn from(Stored { name, lowercase, words, counts }: Stored) -> Vocabulary {
-        let rows = words.iter().enumerate().map(|(row, word)| (word.clone(), row as u32)).collect();
-        Vocabulary { name, lowercase, words, counts, rows }
+    fn from(Stored { name, lowercase, words, counts, buckets }: Stored) -> Vocabulary {
+        let known = if buckets.is_some() { 2 } else { words.len() };
+        let rows = words.iter().take(known).enumerate().map(|(row, word)| (word.clone(), row as u32)).collect();
+        // More buckets than rows would lead behind the table.
+        let buckets = buckets.map(|buckets| buckets.min(words.len().saturating_sub(2) as u32));
+        Vocabulary { name, lowercase, words, counts, buckets, rows }
     }
 }
 
@@ -67,7 +76,7 @@ impl<'a> WordCounter<'a> {
     }
 
     pub(super) fn finish(mut self) -> Vocabulary {
-        let TablePlan { name, vocabulary, min_count, lowercase, words: given } = self.plan;
+        let TablePlan { name, vocabulary, min_count, lowercase, words: given, buckets } = self.plan;
         let pads = self.counts.remove(PAD_WORD).unwrap_or(0);
         let unknown = self.counts.remove(UNKNOWN_WORD).unwrap_or(0);
         let mut stored = Stored {
@@ -75,7 +84,16 @@ impl<'a> WordCounter<'a> {
             lowercase: *lowercase,
             words: vec![PAD_WORD.into(), UNKNOWN_WORD.into()],
             counts: vec![pads, unknown + self.missing],
+            buckets: buckets.and_then(|buckets| u32::try_from(buckets).ok()),
         };
+        if let Some(buckets) = stored.buckets {
+            stored.words.extend((0..buckets).map(|place| format!("#{place}")));
+            stored.counts.resize(stored.words.len(), 0);
+            for (word, count) in self.counts {
+                stored.counts[2 + bucket(&word, buckets) as usize] += count;
+            }
+            return stored.into();
+        }
         let mut known: std::collections::HashSet<String> = [PAD_WORD, UNKNOWN_WORD].map(str::to_owned).into();
         for word in given.iter().map(|word| if *lowercase { word.to_lowercase() } else { word.clone() }) {
             if known.insert(word.clone()) {
@@ -126,10 +144,10 @@ impl Vocabulary {
 
     /// The row of a word, if it has one.
     pub fn find(&self, word: &str) -> Option<u32> {
-        if self.lowercase && word.chars().any(char::is_uppercase) {
-            return self.rows.get(&word.to_lowercase()).copied();
-        }
-        self.rows.get(word).copied()
+        let lowered = (self.lowercase && word.chars().any(char::is_uppercase)).then(|| word.to_lowercase());
+        let word = lowered.as_deref().unwrap_or(word);
+        let hashed = || self.buckets.filter(|buckets| *buckets > 0).map(|buckets| 2 + bucket(word, buckets));
+        self.rows.get(word).copied().or_else(hashed)
     }
 }
 
@@ -138,7 +156,14 @@ mod tests {
     use super::*;
 
     fn plan() -> TablePlan {
-        TablePlan { name: "words".into(), vocabulary: None, min_count: 1, lowercase: true, words: Vec::new() }
+        TablePlan {
+            name: "words".into(),
+            vocabulary: None,
+            min_count: 1,
+            lowercase: true,
+            words: Vec::new(),
+            buckets: None,
+        }
     }
 
     fn fit(plan: &TablePlan, words: &[&str]) -> Vocabulary {
@@ -168,5 +193,24 @@ mod tests {
         assert_eq!(fitted.counts(), [0, 0, 1, 0, 1]);
         let json = serde_json::to_string(&fitted).unwrap();
         assert_eq!(serde_json::from_str::<Vocabulary>(&json).unwrap(), fitted);
+    }
+
+    #[test]
+    fn a_hashed_vocabulary_has_a_row_for_any_word_and_learns_none() {
+        let hashed = TablePlan { buckets: Some(16), ..plan() };
+        let fitted = fit(&hashed, &["cat", "Dog", "dog", "<pad>"]);
+        assert_eq!((fitted.rows(), fitted.words()[2].as_str(), fitted.words()[17].as_str()), (18, "#0", "#15"));
+        assert_eq!((fitted.row("<pad>"), fitted.row("<unk>")), (PAD, UNKNOWN));
+        let row = fitted.row("dog");
+        assert_eq!((row, fitted.row("DOG")), (2 + bucket("dog", 16), row));
+        assert!((2..18).contains(&fitted.row("never seen")));
+        assert_eq!(fitted.counts().iter().sum::<u64>(), 4);
+        assert!(fitted.counts()[row as usize] >= 2);
+        let json = serde_json::to_string(&fitted).unwrap();
+        let again: Vocabulary = serde_json::from_str(&json).unwrap();
+        assert_eq!((again.row("dog"), &again), (row, &fitted));
+        let forged: Vocabulary =
+            serde_json::from_str(&json.replace("\"buckets\":16", "\"buckets\":4000000000")).unwrap();
+        assert!((forged.row("zebra") as usize) < forged.rows());
     }
 }
