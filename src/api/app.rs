@@ -9,10 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::guard::Hosts;
 use super::jobs::feed::Feeds;
 use super::models::Models;
+use super::places::Places;
 use super::problem::{Kind, Problem};
 use super::{ApiKey, Config, Limits};
 use crate::store::Store;
 use crate::worker;
+
+/// Streams of predictions at the same time; half of them for one client.
+const PREDICTION_STREAMS: usize = 128;
 
 /// The server's shared state; a clone is another handle on the same.
 #[derive(Clone)]
@@ -34,7 +38,9 @@ struct Inner {
     /// Bounds the requests that wait for a job.
     waits: Semaphore,
     /// Bounds the open event streams.
-    streams: Arc<Semaphore>,
+    streams: Places,
+    /// Bounds the streams of predictions: each holds a thread of those that files are written by, too.
+    predicting: Places,
     /// What happens to the jobs that are watched now.
     feeds: Feeds,
 }
@@ -55,7 +61,8 @@ impl App {
             models: Models::default(),
             blocking: Semaphore::new(processors.max(2)),
             waits: Semaphore::new(config.limits.waits),
-            streams: Arc::new(Semaphore::new(config.limits.streams)),
+            streams: Places::new(config.limits.streams, config.limits.streams_per_client),
+            predicting: Places::new(PREDICTION_STREAMS, PREDICTION_STREAMS / 2),
             feeds: Feeds::default(),
         }))
     }
@@ -92,8 +99,12 @@ impl App {
         &self.0.waits
     }
 
-    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+    pub(crate) fn streams(&self) -> &Places {
         &self.0.streams
+    }
+
+    pub(crate) fn predicting(&self) -> &Places {
+        &self.0.predicting
     }
 
     pub(super) fn feeds(&self) -> &Feeds {

@@ -73,6 +73,8 @@ pub struct Limits {
     pub json_bytes: usize,
     /// Event streams open at the same time.
     pub streams: usize,
+    /// Of these for one client, by its address.
+    pub streams_per_client: usize,
     /// Requests that wait (`?wait=`) at the same time.
     pub waits: usize,
     /// Jobs that may wait in the queue.
@@ -88,7 +90,8 @@ impl Default for Limits {
         Limits {
             upload_bytes: 10 << 30,
             json_bytes: 32 << 20,
-            streams: 1024,
+            streams: 2048,
+            streams_per_client: 1024,
             waits: 1024,
             queue: 100_000,
             memory_bytes: worker::memory_budget(),

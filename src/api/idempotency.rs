@@ -1,7 +1,7 @@
 //! `Idempotency-Key` on creating requests: the same key and body get the first answer again, across restarts too.
 //!
 //! The work runs on a task of its own, so that a client that hangs up cannot leave a key half used. Only what was made is
-//! kept; a refusal changed nothing, and its key is free again.
+//! kept; a refusal changed nothing, and its key is free again, however the work ended.
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -74,7 +74,8 @@ impl Idempotency {
                 Err(Problem::new(Kind::KeyReused, "this Idempotency-Key came with another body or query before"))
             }
             IdempotencyBegin::Fresh => {
-                let work = tokio::spawn(finish(app.clone(), key, make));
+                let taken = Taken { app: app.clone(), key };
+                let work = tokio::spawn(finish(taken, make));
                 work.await.map_err(Problem::internal)?
             }
         }
@@ -89,26 +90,32 @@ fn fingerprint(query: &str, body: &[u8]) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Does the work, then keeps its answer or frees the key.
-async fn finish(
+/// A key that is under way for as long as this lives.
+struct Taken {
     app: App,
     key: IdempotencyKey,
-    make: impl Future<Output = Result<Response, Problem>>,
-) -> Result<Response, Problem> {
-    match make.await {
-        Ok(response) if response.status().is_success() => {
-            let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(Problem::internal)?.to_bytes();
-            let answer =
-                Answer { status: parts.status.as_u16(), headers: worth_keeping(&parts.headers), body: body.to_vec() };
-            app.store().idempotency_finish(&key, answer).await?;
-            Ok(Response::from_parts(parts, Body::from(body)))
-        }
-        refused => {
-            app.store().idempotency_forget(&key).await?;
-            refused
-        }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.app.store().idempotency_release(&self.key);
     }
+}
+
+/// Does the work, then keeps its answer.
+async fn finish(taken: Taken, make: impl Future<Output = Result<Response, Problem>>) -> Result<Response, Problem> {
+    let response = make.await?;
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(Problem::internal)?.to_bytes();
+    let answer = Answer { status: parts.status.as_u16(), headers: worth_keeping(&parts.headers), body: body.to_vec() };
+    // What was made is there, and its key names it: without this answer a repeated request is answered from the resource.
+    if let Err(error) = taken.app.store().idempotency_finish(&taken.key, answer).await {
+        tracing::warn!(%error, "the answer to an idempotency key could not be kept");
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 fn worth_keeping(headers: &HeaderMap) -> Vec<(String, String)> {

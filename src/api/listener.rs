@@ -5,14 +5,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use super::StartError;
+use super::places::Peer;
 use super::stall::Patient;
 use crate::worker;
 
@@ -43,8 +47,8 @@ pub(super) async fn run(
         tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _peer)) => {
-                    connections.spawn(answer(stream, router.clone(), draining.clone()));
+                Ok((stream, peer)) => {
+                    connections.spawn(answer(stream, Peer(Some(peer.ip())), router.clone(), draining.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -66,14 +70,18 @@ pub(super) async fn run(
             running = workers.running(),
             "the drain time is over; what is open is cut"
         );
+        workers.let_go().await;
     }
 }
 
 /// Serves one connection; after `draining` it ends with the answer that is under way.
-async fn answer(stream: TcpStream, router: axum::Router, draining: CancellationToken) {
+async fn answer(stream: TcpStream, peer: Peer, router: axum::Router, draining: CancellationToken) {
     // Small answers must not wait for Nagle's algorithm; a socket that refuses the option still works.
     drop(stream.set_nodelay(true));
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    }));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

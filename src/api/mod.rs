@@ -6,6 +6,7 @@
 #![allow(unused_qualifications, reason = "utoipa's macros write out whole paths")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ mod listener;
 mod models;
 mod openapi;
 mod operating;
+mod places;
 mod predictions;
 mod problem;
 mod router;
@@ -43,6 +45,9 @@ use crate::store::Store;
 use crate::worker;
 use app::App;
 pub use config::{ApiKey, Config, Limits, StartError};
+
+/// The store gets so long to write what is queued when everything else has ended.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// Serves HTTP until `stop` resolves, then drains: no new connection, running jobs write a checkpoint, answers end.
 ///
@@ -72,6 +77,9 @@ pub async fn serve(
     ready(address);
     listener::run(listener, router, stop, draining, &workers, config.drain).await;
     tidying.abort();
-    store.close().await;
+    // Whoever still reads after the drain time must not keep the process from ending.
+    if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+        tracing::warn!("the store did not close in time");
+    }
     Ok(())
 }

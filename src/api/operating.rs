@@ -31,6 +31,7 @@ async fn server(State(app): State<App>, Query(()): Query<()>) -> Result<axum::Js
             "upload_bytes": limits.upload_bytes,
             "json_bytes": limits.json_bytes,
             "streams": limits.streams,
+            "streams_per_client": limits.streams_per_client,
             "waits": limits.waits,
             "queue": limits.queue,
             "memory_bytes": limits.memory_bytes,

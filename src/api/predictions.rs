@@ -20,6 +20,7 @@ use super::extract::{FromParams, Params, Query, is_json, parse_json, read_body};
 use super::jobs::job_id;
 use super::list::Format;
 use super::models::{self, Model};
+use super::places::Peer;
 use super::problem::{Kind, Problem, ProblemBody, shortened};
 use crate::data::Table;
 use input::Sent;
@@ -115,18 +116,20 @@ async fn create(
     State(app): State<App>,
     Path(job): Path<String>,
     Query(params): Query<PredictParams>,
+    client: Peer,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let body = kind(&headers)?;
+    let place = || app.predicting().take(client);
     let model = models::load(&app, job_id(&job)?, &params.checkpoint).await?;
     match body {
         Body::Json => {
             let bytes = read_body(request, app.limits().json_bytes).await?;
             at_once(&app, model, params, &headers, parse_json(&bytes)?).await
         }
-        Body::Csv => stream::answer(&app, model, params, stream::Kind::Csv, request.into_body()).await,
-        Body::Ndjson => stream::answer(&app, model, params, stream::Kind::Ndjson, request.into_body()).await,
+        Body::Csv => stream::answer(model, params, stream::Kind::Csv, request.into_body(), place()?).await,
+        Body::Ndjson => stream::answer(model, params, stream::Kind::Ndjson, request.into_body(), place()?).await,
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Train a model on each bundled sample, show what came of it, and keep serving.
     Demo(demo::Args),
     /// Copy a data directory while its server runs.
@@ -42,7 +42,7 @@ enum Command {
 /// 0 succeeded, 1 failed, 2 usage, 4 unreachable (`health`), 130 interrupted.
 pub fn run() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Demo(args) => demo::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),

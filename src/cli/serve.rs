@@ -65,6 +65,14 @@ pub struct Args {
     #[arg(long, env = "TRAINYARD_KEEP_DAYS", value_name = "DAYS")]
     keep_days: Option<u64>,
 
+    /// Event streams open at the same time
+    #[arg(long, env = "TRAINYARD_MAX_STREAMS", default_value_t = Limits::default().streams, value_name = "N")]
+    max_streams: usize,
+
+    /// Of these for one client, by its address
+    #[arg(long, env = "TRAINYARD_MAX_STREAMS_PER_CLIENT", default_value_t = Limits::default().streams_per_client, value_name = "N")]
+    max_streams_per_client: usize,
+
     /// Seconds a running job gets to write its checkpoint when the server is told to stop
     #[arg(long, env = "TRAINYARD_DRAIN_SECONDS", default_value_t = 20, value_name = "SECONDS")]
     drain_seconds: u64,
@@ -91,7 +99,10 @@ pub fn run(args: Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("the runtime could not start: {error}")),
     };
-    let outcome = runtime.block_on(crate::api::serve(config, announce, stop_signal()));
+    let outcome = runtime.block_on(async {
+        prepare_process();
+        crate::api::serve(config, announce, stop_signal()).await
+    });
     // Blocking work that outlived the drain must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match outcome {
@@ -119,6 +130,8 @@ impl Args {
                 json_bytes: self.max_json_bytes,
                 memory_bytes: self.memory_bytes.unwrap_or(Limits::default().memory_bytes),
                 keep_free_bytes: self.keep_free_bytes,
+                streams: self.max_streams,
+                streams_per_client: self.max_streams_per_client,
                 ..Limits::default()
             },
             retention: Retention { jobs: self.keep_jobs, days: self.keep_days },
@@ -148,6 +161,25 @@ fn api_key(file: Option<PathBuf>) -> Result<Option<ApiKey>, String> {
     };
     ApiKey::new(text.trim()).map(Some)
 }
+
+/// Takes every file handle that the system allows (a thousand slow clients must not lock the others out), and has a limit on the size of
+/// files be an error of a write instead of the end of the process.
+#[cfg(unix)]
+fn prepare_process() {
+    use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+    use tokio::signal::unix::{SignalKind, signal};
+    let handles = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: handles.maximum, maximum: handles.maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    // A signal that has a listener no longer ends the process; nobody needs to hear it.
+    if let Err(error) = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())) {
+        tracing::warn!(%error, "a limit on the size of files would end the process");
+    }
+}
+
+#[cfg(not(unix))]
+fn prepare_process() {}
 
 /// The one line a supervisor or a script waits for.
 fn announce(address: SocketAddr) {

@@ -3,7 +3,7 @@
 
 /// Every place, in the order in which an upload, a job and a deletion pass them.
 #[cfg(debug_assertions)]
-pub const FAILPOINTS: [&str; 25] = [
+pub const FAILPOINTS: [&str; 24] = [
     "upload.begun",
     "upload.written",
     "upload.before_sync",
@@ -12,7 +12,6 @@ pub const FAILPOINTS: [&str; 25] = [
     "file.renamed",
     "file.folder_synced",
     "file.row_written",
-    "idempotency.begun",
     "idempotency.made",
     "idempotency.answered",
     "commit.begun",

@@ -1,4 +1,11 @@
 //! Idempotency keys: the first answer to a key, for as long as the key is kept.
+//!
+//! A key whose request is under way is known to this process alone: a request dies with its process. Its row is written in the
+//! transaction that makes something, so that a request that made nothing leaves nothing.
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use sqlx::Row;
 
 use super::failpoint::failpoint;
@@ -6,7 +13,7 @@ use super::writer::Tx;
 use super::{Store, StoreError};
 
 /// Names a client's key within its scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey {
     /// Who and what: the principal, the method and the route.
     pub scope: String,
@@ -28,7 +35,7 @@ pub struct Answer {
 /// Tells what is known of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyBegin {
-    /// Nothing: the key is now taken; answer, then call `idempotency_finish` or `idempotency_forget`.
+    /// Nothing: the key is now taken; answer, call `idempotency_finish` if something was made, then `idempotency_release`.
     Fresh,
     /// The first answer.
     Replay(Answer),
@@ -40,18 +47,59 @@ pub enum IdempotencyBegin {
     OtherBody,
 }
 
+/// The keys of requests under way, with the digests of their bodies.
+#[derive(Default)]
+pub(super) struct UnderWay(Mutex<HashMap<IdempotencyKey, String>>);
+
+impl UnderWay {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IdempotencyKey, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Store {
     /// Takes a key, or tells what became of it. `fingerprint` is a digest of the request's body and query.
     ///
     /// # Errors
-    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
+    /// [`StoreError::Busy`] and other failures of the database; the key is then free.
     pub async fn idempotency_begin(
         &self,
         key: &IdempotencyKey,
         fingerprint: &str,
     ) -> Result<IdempotencyBegin, StoreError> {
-        let (key, fingerprint) = (key.clone(), fingerprint.to_owned());
-        self.write(move |tx| Box::pin(begin(tx, key, fingerprint))).await
+        // The key is taken before its row is looked for: of two requests one finds the other, or what the other made.
+        match self.shared.under_way.lock().entry(key.clone()) {
+            Entry::Occupied(first) if first.get() == fingerprint => return Ok(IdempotencyBegin::UnderWay),
+            Entry::Occupied(_) => return Ok(IdempotencyBegin::OtherBody),
+            Entry::Vacant(free) => free.insert(fingerprint.to_owned()),
+        };
+        let known = self.idempotency_known(key, fingerprint).await;
+        if !matches!(known, Ok(IdempotencyBegin::Fresh)) {
+            self.idempotency_release(key);
+        }
+        known
+    }
+
+    async fn idempotency_known(&self, key: &IdempotencyKey, fingerprint: &str) -> Result<IdempotencyBegin, StoreError> {
+        let row = sqlx::query(
+            "SELECT fingerprint, resource, status, headers, body FROM idempotency WHERE scope = ? AND key = ?",
+        )
+        .bind(&key.scope)
+        .bind(&key.key)
+        .fetch_optional(&mut *self.read().await?)
+        .await?;
+        let Some(row) = row else { return Ok(IdempotencyBegin::Fresh) };
+        if row.try_get::<&str, _>("fingerprint")? != fingerprint {
+            return Ok(IdempotencyBegin::OtherBody);
+        }
+        if let Some(status) = row.try_get::<Option<i64>, _>("status")? {
+            return Ok(IdempotencyBegin::Replay(Answer {
+                status: u16::try_from(status).unwrap_or(200),
+                headers: serde_json::from_str(row.try_get("headers")?)?,
+                body: row.try_get("body")?,
+            }));
+        }
+        Ok(row.try_get::<Option<String>, _>("resource")?.map_or(IdempotencyBegin::Fresh, IdempotencyBegin::Made))
     }
 
     /// Keeps the answer.
@@ -62,14 +110,20 @@ impl Store {
         let key = key.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                sqlx::query("UPDATE idempotency SET status = ?, headers = ?, body = ? WHERE scope = ? AND key = ?")
-                    .bind(i64::from(answer.status))
-                    .bind(serde_json::to_string(&answer.headers)?)
-                    .bind(answer.body)
-                    .bind(key.scope)
-                    .bind(key.key)
-                    .execute(&mut tx.connection)
-                    .await?;
+                sqlx::query(
+                    "INSERT INTO idempotency (scope, key, fingerprint, created_at, status, headers, body)
+                     VALUES (?, ?, ?, ?, ?, ?, ?)
+                     ON CONFLICT DO UPDATE SET status = excluded.status, headers = excluded.headers, body = excluded.body",
+                )
+                .bind(&key.scope)
+                .bind(&key.key)
+                .bind(tx.fingerprint(&key))
+                .bind(tx.now)
+                .bind(i64::from(answer.status))
+                .bind(serde_json::to_string(&answer.headers)?)
+                .bind(answer.body)
+                .execute(&mut tx.connection)
+                .await?;
                 failpoint("idempotency.answered");
                 Ok(())
             })
@@ -77,25 +131,9 @@ impl Store {
         .await
     }
 
-    /// Frees a key whose request changed nothing (a fault of the server, a cut connection).
-    ///
-    /// # Errors
-    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
-    pub async fn idempotency_forget(&self, key: &IdempotencyKey) -> Result<(), StoreError> {
-        let key = key.clone();
-        self.write(move |tx| {
-            Box::pin(async move {
-                sqlx::query(
-                    "DELETE FROM idempotency WHERE scope = ? AND key = ? AND status IS NULL AND resource IS NULL",
-                )
-                .bind(key.scope)
-                .bind(key.key)
-                .execute(&mut tx.connection)
-                .await?;
-                Ok(())
-            })
-        })
-        .await
+    /// Ends the time in which a key is under way: what its request made is known by its row, and without one the key is free.
+    pub fn idempotency_release(&self, key: &IdempotencyKey) {
+        self.shared.under_way.lock().remove(key);
     }
 
     /// Forgets keys that came before a moment; gives how many.
@@ -105,7 +143,7 @@ impl Store {
     pub async fn idempotency_expire(&self, before: super::Time) -> Result<u64, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let deleted = sqlx::query("DELETE FROM idempotency WHERE created_at < ? AND status IS NOT NULL")
+                let deleted = sqlx::query("DELETE FROM idempotency WHERE created_at < ?")
                     .bind(before.timestamp_millis())
                     .execute(&mut tx.connection)
                     .await?;
@@ -116,49 +154,26 @@ impl Store {
     }
 }
 
-async fn begin(tx: &mut Tx, key: IdempotencyKey, fingerprint: String) -> Result<IdempotencyBegin, StoreError> {
-    let row = sqlx::query(
-        "SELECT fingerprint, resource, status, headers, body, created_at FROM idempotency WHERE scope = ? AND key = ?",
+/// Notes under a key what its request made, in the transaction that makes it: after a crash the retry finds it.
+pub(super) async fn made(tx: &mut Tx, key: &IdempotencyKey, resource: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO idempotency (scope, key, fingerprint, created_at, resource) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET resource = excluded.resource",
     )
     .bind(&key.scope)
     .bind(&key.key)
-    .fetch_optional(&mut tx.connection)
+    .bind(tx.fingerprint(key))
+    .bind(tx.now)
+    .bind(resource)
+    .execute(&mut tx.connection)
     .await?;
-    let Some(row) = row else {
-        sqlx::query("INSERT INTO idempotency (scope, key, fingerprint, created_at) VALUES (?, ?, ?, ?)")
-            .bind(key.scope)
-            .bind(key.key)
-            .bind(fingerprint)
-            .bind(tx.now)
-            .execute(&mut tx.connection)
-            .await?;
-        failpoint("idempotency.begun");
-        return Ok(IdempotencyBegin::Fresh);
-    };
-    if row.try_get::<&str, _>("fingerprint")? != fingerprint {
-        return Ok(IdempotencyBegin::OtherBody);
-    }
-    if let Some(status) = row.try_get::<Option<i64>, _>("status")? {
-        return Ok(IdempotencyBegin::Replay(Answer {
-            status: u16::try_from(status).unwrap_or(200),
-            headers: serde_json::from_str(row.try_get("headers")?)?,
-            body: row.try_get("body")?,
-        }));
-    }
-    Ok(match row.try_get("resource")? {
-        Some(resource) => IdempotencyBegin::Made(resource),
-        None => IdempotencyBegin::UnderWay,
-    })
-}
-
-/// Notes under a key what its request made, in the transaction that makes it: after a crash the retry finds it.
-pub(super) async fn made(tx: &mut Tx, key: &IdempotencyKey, resource: &str) -> Result<(), StoreError> {
-    sqlx::query("UPDATE idempotency SET resource = ? WHERE scope = ? AND key = ?")
-        .bind(resource)
-        .bind(&key.scope)
-        .bind(&key.key)
-        .execute(&mut tx.connection)
-        .await?;
     failpoint("idempotency.made");
     Ok(())
+}
+
+impl Tx {
+    /// The digest of the request that took this key.
+    fn fingerprint(&self, key: &IdempotencyKey) -> String {
+        self.under_way.lock().get(key).cloned().unwrap_or_default()
+    }
 }

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::writer::Tx;
-use super::{Action, Status, Store, StoreError, Time, time};
+use super::{Action, NewJob, Status, Store, StoreError, Time, time};
 use crate::id::{DatasetId, JobId};
 
 /// Holds a job's row.
@@ -130,6 +130,45 @@ macro_rules! columns {
     };
 }
 pub(super) use columns;
+
+/// Why a job has its first status.
+pub(super) const SUBMITTED: &str = "submitted";
+
+/// Makes a job as it is when it has just come in.
+pub(super) fn fresh(new: NewJob, id: JobId, queue_position: u64, now: Time) -> Job {
+    Job {
+        id,
+        name: new.name,
+        status: Status::Queued,
+        attempt: 0,
+        priority: new.priority,
+        tags: new.tags,
+        dataset: new.dataset,
+        revision: 1,
+        version: new.version,
+        arithmetic_version: new.arithmetic_version,
+        request_id: new.request_id,
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+        queue_seconds: 0.0,
+        train_seconds: 0.0,
+        queue_position: Some(queue_position),
+        queue_reason: None,
+        progress: None,
+        best: None,
+        last: None,
+        stop_reason: None,
+        error: None,
+        parameters: new.parameters,
+        memory_bytes: new.memory_bytes,
+        parent: new.parent,
+        warnings: if new.warnings.is_array() { new.warnings } else { Value::Array(Vec::new()) },
+        request: Some(new.request),
+        spec: Some(new.spec),
+        transitions: vec![Transition { from: None, to: Status::Queued, at: now, reason: SUBMITTED.to_owned() }],
+    }
+}
 
 fn document(row: &SqliteRow, column: &str) -> Result<Option<Value>, StoreError> {
     let text: Option<&str> = row.try_get(column)?;

@@ -24,6 +24,7 @@ mod metric_thin;
 mod queue;
 mod record;
 mod report;
+mod rescue;
 mod retention;
 mod space;
 mod status;
@@ -60,9 +61,10 @@ pub use idempotency::{Answer, IdempotencyBegin, IdempotencyKey};
 pub use job::{Best, Job, JobDataset, JobPatch, Transition};
 pub use job_list::{JobFilter, JobPage, JobSort, SortKey};
 pub use metric::{Axis, MetricColumn, MetricQuery, Metrics, Nonfinite, Points};
-pub use queue::{Asked, Lease, Memory, NewJob, Rescued, StopRequest};
+pub use queue::{Asked, Lease, Memory, NewJob, StopRequest};
 pub use record::{Finish, Outcome, Record};
 pub use report::{NewReport, Report};
+pub use rescue::Rescued;
 pub use retention::Retention;
 pub use status::{Action, Event, Next, Status, is_arrow, next};
 pub use usage::Usage;
@@ -88,6 +90,7 @@ struct Shared {
     readers: SqlitePool,
     writer: writer::Writer,
     changes: Arc<Changes>,
+    under_way: Arc<idempotency::UnderWay>,
 }
 
 /// Wakes those who wait for a job or for the queue, after the commit that changed it.
@@ -133,8 +136,10 @@ impl Store {
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
         let changes = Arc::new(Changes { jobs: Mutex::new(HashMap::new()), queue: watch::Sender::new(0) });
-        let writer = writer::Writer::start(connection, Arc::clone(&directory), Arc::clone(&changes));
-        let store = Store { shared: Arc::new(Shared { directory, readers, writer, changes }) };
+        let under_way = Arc::new(idempotency::UnderWay::default());
+        let writer =
+            writer::Writer::start(connection, Arc::clone(&directory), Arc::clone(&changes), Arc::clone(&under_way));
+        let store = Store { shared: Arc::new(Shared { directory, readers, writer, changes, under_way }) };
         store.job_rescue().await?;
         Ok(store)
     }
@@ -207,7 +212,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
         .bind(Utc::now().to_rfc3339())
         .execute(&mut *connection)
         .await?;
-    // A request that was under way when the process died made nothing, or its key says what.
+    // Earlier versions wrote a row before the request had made something: it made nothing, or its key says what.
     sqlx::query("DELETE FROM idempotency WHERE status IS NULL AND resource IS NULL").execute(connection).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! The queue: jobs come in, workers claim them, clients stop them, a new process rescues what the last one held.
+//! The queue: jobs come in, workers claim them, clients stop them. What the last process held is taken back in `rescue.rs`.
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -12,11 +13,8 @@ use super::writer::Tx;
 use super::{IdempotencyKey, Level, NewEvent, Store, StoreError, event, idempotency, space, time};
 use crate::id::{DatasetId, JobId};
 
-/// A job that ended the process so many times without getting further in between is not tried again.
-const CRASHES: i64 = 3;
-
-/// A job that waits for memory is overtaken by smaller ones for so many milliseconds.
-const OVERTAKEN_MS: i64 = 60_000;
+/// A job that waits for memory is overtaken by smaller ones for so long.
+const OVERTAKEN: Duration = Duration::from_secs(60);
 
 /// Holds what makes a job.
 #[derive(Debug, Clone)]
@@ -95,19 +93,6 @@ pub struct StopRequest {
     pub status: Status,
 }
 
-/// Counts what the rescue at start did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rescued {
-    /// Back to the queue.
-    pub queued: u64,
-    /// Paused.
-    pub paused: u64,
-    /// Cancelled.
-    pub cancelled: u64,
-    /// Failed, because they ended the process again and again without getting further.
-    pub poisoned: u64,
-}
-
 impl Store {
     /// Writes a job into the queue.
     ///
@@ -178,14 +163,6 @@ impl Store {
             })
         };
         rows.iter().map(request).collect()
-    }
-
-    /// Takes back what a former process of this data directory held. [`Store::open`] calls it; no worker may run yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
-    pub async fn job_rescue(&self) -> Result<Rescued, StoreError> {
-        self.write(|tx| Box::pin(rescue(tx))).await
     }
 }
 
@@ -291,40 +268,49 @@ async fn note(
 
 async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     tx.directory().require_room()?;
-    if let Some(limit) = new.queue_limit {
-        let queued = job::ends_at(&mut tx.connection, i32::MIN).await?;
-        if queued >= limit {
-            return Err(StoreError::QueueFull { queued, limit });
-        }
-    }
-    let id = JobId::new();
-    let seq: i64 = sqlx::query_scalar(
-        "INSERT INTO job (id, name, status, priority, tags, dataset, dataset_name, dataset_sha256, version,
-                          arithmetic_version, request_id, request, spec, parent, warnings, parameters, memory_bytes,
-                          created_at, queued_at, transitions)
-         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, 1)
-         RETURNING seq",
+    let row = sqlx::query(
+        "SELECT coalesce(sum(jobs), 0) AS queued, coalesce(sum(jobs) FILTER (WHERE priority >= ?), 0) AS before
+         FROM queue_size",
     )
-    .bind(id.to_string())
-    .bind(new.name)
     .bind(new.priority)
-    .bind(serde_json::to_string(&new.tags)?)
-    .bind(new.dataset.id.to_string())
-    .bind(new.dataset.name)
-    .bind(new.dataset.sha256)
-    .bind(new.version)
-    .bind(new.arithmetic_version)
-    .bind(new.request_id)
-    .bind(new.request.to_string())
-    .bind(new.spec.to_string())
-    .bind(new.parent.map(|parent| parent.to_string()))
-    .bind(if new.warnings.is_array() { new.warnings.to_string() } else { "[]".to_owned() })
-    .bind(new.parameters.map(|n| n as i64))
-    .bind(new.memory_bytes.map(|n| n as i64))
-    .bind(tx.now)
     .fetch_one(&mut tx.connection)
     .await?;
-    for dataset in std::iter::once(new.dataset.id).chain(new.also_uses) {
+    let (queued, before) = (row.try_get::<i64, _>("queued")? as u64, row.try_get::<i64, _>("before")? as u64);
+    if let Some(limit) = new.queue_limit.filter(|limit| queued >= *limit) {
+        return Err(StoreError::QueueFull { queued, limit });
+    }
+    let also_uses = new.also_uses.clone();
+    let key = new.idempotency.clone();
+    let job = job::fresh(new, JobId::new(), before, time(tx.now));
+    let row = sqlx::query(
+        "INSERT INTO job (id, name, status, priority, tags, dataset, dataset_name, dataset_sha256, version,
+                          arithmetic_version, request_id, request, spec, parent, warnings, parameters, memory_bytes,
+                          created_at, queued_at, transitions, events, revision)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, 1, 1, ?18)
+         RETURNING seq",
+    )
+    .bind(job.id.to_string())
+    .bind(&job.name)
+    .bind(job.priority)
+    .bind(serde_json::to_string(&job.tags)?)
+    .bind(job.dataset.id.to_string())
+    .bind(&job.dataset.name)
+    .bind(&job.dataset.sha256)
+    .bind(&job.version)
+    .bind(job.arithmetic_version)
+    .bind(&job.request_id)
+    .bind(job.request.as_ref().map(Value::to_string))
+    .bind(job.spec.as_ref().map(Value::to_string))
+    .bind(job.parent.as_ref().map(Value::to_string))
+    .bind(job.warnings.to_string())
+    .bind(job.parameters.map(|n| n as i64))
+    .bind(job.memory_bytes.map(|n| n as i64))
+    .bind(tx.now)
+    .bind(job.revision as i64)
+    .fetch_one(&mut tx.connection)
+    .await?;
+    let seq: i64 = row.try_get("seq")?;
+    for dataset in std::iter::once(job.dataset.id).chain(also_uses) {
         // Only a dataset that is still there: it may have been deleted since the spec was proved.
         let noted = sqlx::query(
             "INSERT INTO job_dataset (job, dataset) SELECT ?1, id FROM dataset WHERE id = ?2 ON CONFLICT DO UPDATE SET job = job",
@@ -337,14 +323,25 @@ async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
             return Err(StoreError::not_found("dataset", dataset));
         }
     }
-    let job = Held { seq, id, status: Status::Queued, attempt: 0, resume_wanted: false };
-    note(tx, &job, 1, None, Status::Queued, "submitted").await?;
-    if let Some(key) = &new.idempotency {
-        idempotency::made(tx, key, &id.to_string()).await?;
+    // Two statements in one: each is a trip to the connection's thread, and submits are counted in them.
+    sqlx::query(
+        "INSERT INTO job_transition (job, number, from_status, to_status, at, reason, attempt)
+         VALUES (?1, 1, NULL, 'queued', ?2, ?3, 0);
+         INSERT INTO event (job, number, created_at, level, kind, message, data)
+         VALUES (?1, 1, ?2, 'info', 'status', 'queued: ' || ?3,
+                 json_object('from', NULL, 'to', 'queued', 'reason', ?3, 'attempt', 0))",
+    )
+    .bind(seq)
+    .bind(tx.now)
+    .bind(job::SUBMITTED)
+    .execute(&mut tx.connection)
+    .await?;
+    tx.job_changed(job.id);
+    tx.queue_changed();
+    if let Some(key) = &key {
+        idempotency::made(tx, key, &job.id.to_string()).await?;
     }
     failpoint("queue.inserted");
-    let (_, mut job) = job::read_placeless(&mut tx.connection, id).await?;
-    job.queue_position = Some(job::ends_at(&mut tx.connection, job.priority).await?.saturating_sub(1));
     Ok(job)
 }
 
@@ -385,19 +382,30 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
     Ok(Some((lease, job::read(&mut tx.connection, job.id).await?)))
 }
 
-/// Says whether the first job that can ever run has waited so long for memory that the others wait for it.
+/// Says whether the first job that can ever run has waited so long for memory that the others wait for it. Counted since this process
+/// first saw it wait, by a clock that nobody sets.
 async fn head_has_waited(tx: &mut Tx, free: i64, budget: i64) -> Result<bool, StoreError> {
     let head = sqlx::query(
-        "SELECT memory_bytes, queued_at FROM job INDEXED BY job_queue
+        "SELECT seq, memory_bytes FROM job INDEXED BY job_queue
          WHERE status = 'queued' AND coalesce(memory_bytes, 0) <= ?
          ORDER BY priority DESC, seq LIMIT 1",
     )
     .bind(budget)
     .fetch_optional(&mut tx.connection)
     .await?;
-    let Some(head) = head else { return Ok(false) };
-    let needed = head.try_get::<Option<i64>, _>("memory_bytes")?.unwrap_or(0);
-    Ok(needed > free && tx.now - head.try_get::<i64, _>("queued_at")? > OVERTAKEN_MS)
+    let waits = match &head {
+        Some(head) if head.try_get::<Option<i64>, _>("memory_bytes")?.unwrap_or(0) > free => head.try_get("seq")?,
+        _ => {
+            tx.head_waits = None;
+            return Ok(false);
+        }
+    };
+    let since = match tx.head_waits {
+        Some((seq, since)) if seq == waits => since,
+        _ => Instant::now(),
+    };
+    tx.head_waits = Some((waits, since));
+    Ok(since.elapsed() > OVERTAKEN)
 }
 
 async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result<Asked, StoreError> {
@@ -429,40 +437,4 @@ async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result
         Next::Refused => return Err(StoreError::WrongState { job: id, status: job.status, action }),
     };
     Ok(Asked { job: job::read(&mut tx.connection, id).await?, changed })
-}
-
-async fn rescue(tx: &mut Tx) -> Result<Rescued, StoreError> {
-    let rows = sqlx::query(
-        "UPDATE job SET crashes = crashes + 1 WHERE status IN ('running','pausing','cancelling')
-         RETURNING seq, id, status, attempt, resume_wanted, crashes",
-    )
-    .fetch_all(&mut tx.connection)
-    .await?;
-    let mut rescued = Rescued::default();
-    for row in rows {
-        let job = held(&row)?;
-        let crashes: i64 = row.try_get("crashes")?;
-        let event = if crashes >= CRASHES { Event::Poisoned } else { Event::Lost };
-        let Next::To(to) = next(job.status, event) else { continue };
-        let to = if to == Status::Paused && job.resume_wanted { Status::Queued } else { to };
-        let detail = format!("the server stopped {crashes} times while it ran, and it got no further in between");
-        let error = json!({
-            "type": "/problems/crashed-repeatedly", "code": "crashed_repeatedly", "title": "The job ends the server",
-            "detail": detail, "crashes": crashes, "attempt": job.attempt,
-        });
-        let (reason, stop_reason) = match to {
-            Status::Failed => (detail.as_str(), "error"),
-            Status::Cancelled => ("the server stopped before the worker could obey", "cancelled"),
-            Status::Paused => ("the server stopped before the worker could obey", ""),
-            _ => ("the server stopped while it ran", ""),
-        };
-        transition(tx, &job, to, Change { reason, stop_reason, error: Some(&error) }).await?;
-        match to {
-            Status::Queued => rescued.queued += 1,
-            Status::Paused => rescued.paused += 1,
-            Status::Cancelled => rescued.cancelled += 1,
-            _ => rescued.poisoned += 1,
-        }
-    }
-    Ok(rescued)
 }

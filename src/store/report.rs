@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::writer::Tx;
-use super::{Store, StoreError, Time, cursor, job, time};
+use super::{IdempotencyKey, Store, StoreError, Time, cursor, idempotency, job, time};
 use crate::id::{CheckId, JobId};
 
 /// Holds a report.
@@ -58,11 +58,16 @@ fn from_row(row: &SqliteRow) -> Result<Report, StoreError> {
 }
 
 impl Store {
-    /// Writes the report of a check that ran outside a worker.
+    /// Writes the report of a check that ran outside a worker; a client's idempotency key is noted in the same transaction.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the job is not there.
-    pub async fn report_put(&self, job: Option<JobId>, new: NewReport) -> Result<Report, StoreError> {
+    pub async fn report_put(
+        &self,
+        job: Option<JobId>,
+        new: NewReport,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Report, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 let seq = match job {
@@ -76,6 +81,9 @@ impl Store {
                         .execute(&mut tx.connection)
                         .await?;
                     tx.job_changed(id);
+                }
+                if let Some(key) = &key {
+                    idempotency::made(tx, key, &id.to_string()).await?;
                 }
                 let NewReport { kind, verdict, document } = new;
                 Ok(Report { id, job, kind, verdict, document, created_at: time(tx.now) })

@@ -250,11 +250,12 @@ async fn a_job_that_does_not_fit_waits_for_memory_and_says_so() {
     let (lease, _) = store.job_claim("w", memory(999)).await.unwrap().unwrap();
     assert_eq!(lease.job, small.id, "what fits may overtake");
 
-    let minute = "UPDATE job SET queued_at = queued_at - 61000 WHERE status = 'queued'";
-    store
-        .write(move |tx| Box::pin(async move { Ok(sqlx::query(minute).execute(&mut tx.connection).await.map(drop)?) }))
-        .await
-        .unwrap();
+    let earlier = std::time::Instant::now().checked_sub(Duration::from_secs(61));
+    let a_minute_ago = move |tx: &mut writer::Tx| {
+        tx.head_waits = tx.head_waits.zip(earlier).map(|((seq, _), since)| (seq, since));
+        Ok(())
+    };
+    store.write(move |tx| Box::pin(async move { a_minute_ago(tx) })).await.unwrap();
     job(&store, &iris).await;
     let other = store.job_insert(NewJob { memory_bytes: Some(10), ..new_job(&iris) }).await.unwrap();
     assert!(store.job_claim("w", memory(999)).await.unwrap().is_none(), "but not for ever");
@@ -368,6 +369,27 @@ async fn a_job_that_ends_the_server_three_times_without_getting_further_fails() 
     let job = store.job_get(id).await.unwrap();
     assert_eq!((job.status, job.attempt), (Status::Failed, 4), "got to 20 in attempt 2, then died there three times");
     assert_eq!(job.error.unwrap()["code"], "crashed_repeatedly");
+}
+
+#[tokio::test]
+async fn a_restart_of_the_machine_is_no_fault_of_the_jobs_that_ran() {
+    let (directory, mut store) = opened().await;
+    let iris = dataset(&store, "iris").await;
+    let id = job(&store, &iris).await;
+    for _ in 0..4 {
+        claimed(&store).await;
+        store.close().await;
+        drop(store);
+        let path = directory.path().join("trainyard.db");
+        let mut connection = SqliteConnection::connect(&path.display().to_string()).await.unwrap();
+        let other = sqlx::query("UPDATE meta SET value = 'another boot' WHERE key = 'boot_id'");
+        assert_eq!(other.execute(&mut connection).await.unwrap().rows_affected(), 1);
+        connection.close().await.unwrap();
+        store = Store::open(directory.path()).await.unwrap();
+        let job = store.job_get(id).await.unwrap();
+        assert_eq!(job.status, Status::Queued, "{job:?}");
+        assert_eq!(job.transitions.last().unwrap().reason, "the machine restarted while it ran");
+    }
 }
 
 #[tokio::test]
@@ -685,8 +707,10 @@ async fn an_idempotency_key_gives_the_first_answer_even_after_a_crash() {
     assert_eq!(store.idempotency_begin(&key, "f").await.unwrap(), IdempotencyBegin::Fresh);
     assert_eq!(store.idempotency_begin(&key, "f").await.unwrap(), IdempotencyBegin::UnderWay);
     assert_eq!(store.idempotency_begin(&key, "g").await.unwrap(), IdempotencyBegin::OtherBody);
+    store.idempotency_release(&key);
+    assert_eq!(store.idempotency_begin(&key, "g").await.unwrap(), IdempotencyBegin::Fresh, "it had made nothing");
     let store = reopened(store, &directory).await;
-    assert_eq!(store.idempotency_begin(&key, "f").await.unwrap(), IdempotencyBegin::Fresh, "it had made nothing");
+    assert_eq!(store.idempotency_begin(&key, "f").await.unwrap(), IdempotencyBegin::Fresh, "nor had this one");
     let iris = dataset(&store, "iris").await;
     let job = store.job_insert(NewJob { idempotency: Some(key.clone()), ..new_job(&iris) }).await.unwrap();
     let store = reopened(store, &directory).await;
@@ -694,6 +718,7 @@ async fn an_idempotency_key_gives_the_first_answer_even_after_a_crash() {
     assert_eq!(made, IdempotencyBegin::Made(job.id.to_string()));
     let answer = Answer { status: 201, headers: vec![("location".to_owned(), "/x".to_owned())], body: b"{}".to_vec() };
     store.idempotency_finish(&key, answer.clone()).await.unwrap();
+    assert_eq!(store.idempotency_begin(&key, "g").await.unwrap(), IdempotencyBegin::OtherBody);
     let store = reopened(store, &directory).await;
     assert_eq!(store.idempotency_begin(&key, "f").await.unwrap(), IdempotencyBegin::Replay(answer));
 }
@@ -705,7 +730,7 @@ async fn reports_and_weights_come_back_as_they_went_in() {
     let id = job(&store, &iris).await;
     let report =
         NewReport { kind: "gradient".to_owned(), verdict: "passed".to_owned(), document: json!({"max": 1e-9}) };
-    let put = store.report_put(Some(id), report).await.unwrap();
+    let put = store.report_put(Some(id), report, None).await.unwrap();
     assert_eq!(store.report_get(put.id).await.unwrap().document, json!({"max": 1e-9}));
     let (listed, next) = store.report_list(Some(id), Some("gradient"), 10, None).await.unwrap();
     assert_eq!((listed.len(), next), (1, None));

@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use chrono::Utc;
 use sqlx::Connection;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::directory::Directory;
 use super::failpoint::failpoint;
+use super::idempotency::UnderWay;
 use super::{Changes, StoreError};
 use crate::id::JobId;
 
@@ -29,6 +31,9 @@ pub(crate) struct Tx {
     /// The time of the transaction.
     pub now: i64,
     directory: Arc<Directory>,
+    pub(super) under_way: Arc<UnderWay>,
+    /// The job at the head of the queue that waits for memory, and since when.
+    pub(super) head_waits: Option<(i64, Instant)>,
     changed: Vec<JobId>,
     queue_changed: bool,
     unnamed: Vec<String>,
@@ -146,12 +151,19 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the task on the current runtime.
-    pub fn start(connection: SqliteConnection, directory: Arc<Directory>, changes: Arc<Changes>) -> Self {
+    pub fn start(
+        connection: SqliteConnection,
+        directory: Arc<Directory>,
+        changes: Arc<Changes>,
+        under_way: Arc<UnderWay>,
+    ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let tx = Tx {
             connection,
             now: 0,
             directory,
+            under_way,
+            head_waits: None,
             changed: Vec::new(),
             queue_changed: false,
             unnamed: Vec::new(),

@@ -14,7 +14,7 @@ use super::control::{Control, Stop};
 use super::run::{self, Work};
 use super::train_job::train_job;
 use crate::id::JobId;
-use crate::store::{Job, Lease, Memory, Status, Store, StoreError};
+use crate::store::{Finish, Job, Lease, Memory, Outcome, Record, Status, Store, StoreError};
 
 /// How often the pool looks without being told: a lost signal costs no more than this.
 const POLL: Duration = Duration::from_millis(500);
@@ -66,7 +66,7 @@ struct Shared {
 }
 
 struct Running {
-    attempt: u32,
+    lease: Lease,
     memory_bytes: u64,
     control: Arc<Control>,
 }
@@ -114,6 +114,20 @@ impl Handle {
         while self.running() > 0 {
             // The sender is ours: it cannot have gone.
             let _ = bell.changed().await;
+        }
+    }
+
+    /// Gives back to the queue what the drain did not wait for: a job in the midst of a long step, or of loading. It goes on from its
+    /// last checkpoint, and its thread writes nothing more.
+    pub async fn let_go(&self) {
+        let leases: Vec<Lease> = lock(&self.shared.running).values().map(|running| running.lease.clone()).collect();
+        for lease in leases {
+            let reason =
+                "the server shut down before the job could write its state; it goes on from its last checkpoint";
+            let finish = Finish { outcome: Outcome::Released, stop_reason: reason.to_owned() };
+            if let Err(error) = self.shared.store.job_finish(&lease, Record::default(), None, finish).await {
+                tracing::warn!(%error, job.id = %lease.job, "a job could not be given back; the next start takes it");
+            }
         }
     }
 
@@ -182,7 +196,8 @@ async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
         for request in shared.store.job_stop_requests().await? {
             let stop = if request.status == Status::Cancelling { Stop::Cancel } else { Stop::Pause };
             let running = lock(&shared.running);
-            if let Some(running) = running.get(&request.job).filter(|running| running.attempt == request.attempt) {
+            if let Some(running) = running.get(&request.job).filter(|running| running.lease.attempt == request.attempt)
+            {
                 running.control.ask(stop);
             }
         }
@@ -219,7 +234,7 @@ impl Drop for Place {
 fn start(shared: &Arc<Shared>, lease: Lease, job: Job) {
     let control = Arc::new(Control::default());
     let memory_bytes = job.memory_bytes.unwrap_or(0);
-    let running = Running { attempt: lease.attempt, memory_bytes, control: Arc::clone(&control) };
+    let running = Running { lease: lease.clone(), memory_bytes, control: Arc::clone(&control) };
     lock(&shared.running).insert(lease.job, running);
     if shared.draining.load(Ordering::SeqCst) {
         control.ask(Stop::Drain); // it was claimed while the drain began

@@ -32,10 +32,11 @@ fn while_another_process_locks_the_database_reads_are_answered_and_writes_wait()
     runtime.block_on(async { sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await }).unwrap();
     let answer = std::thread::scope(|scope| {
         let submit = scope.spawn(|| server.post("/v1/jobs?wait=30", &json!({"dataset": "iris", "target": "species"})));
-        for _ in 0..20 {
-            server.get("/v1/jobs").ok();
-            assert_eq!(server.get("/healthz").status, 200);
-        }
+        server.healthy_while(|| {
+            for _ in 0..20 {
+                server.get("/v1/jobs").ok();
+            }
+        });
         assert!(!submit.is_finished(), "nothing is acknowledged that cannot be written");
         runtime.block_on(async { sqlx::query("COMMIT").execute(&mut other).await }).unwrap();
         submit.join().unwrap()
@@ -108,4 +109,32 @@ fn a_job_that_is_stopped_again_and_again_is_no_poison_and_ends_with_the_same_bit
     let reasons = job["transitions"].to_string();
     assert!(reasons.contains("the server shuts down"), "{reasons}");
     assert!(weights(&server, &id) == expected);
+}
+
+/// A job that gets nowhere before the server dies: its first step is long.
+fn slow() -> Value {
+    json!({
+        "dataset": "digits", "target": "digit", "hidden_layers": [4000, 4000, 1000], "batch_size": 1797, "epochs": 1,
+        "early_stopping": false
+    })
+}
+
+#[test]
+fn a_job_under_which_the_process_dies_three_times_fails_and_the_others_run() {
+    let mut server = Server::with(Settings::default().arg("--drain-seconds", "1"));
+    server.sample("digits");
+    server.sample("iris");
+    let poison = server.submit(&slow());
+    let other = server.submit(&json!({"dataset": "iris", "target": "species", "epochs": 3}));
+    // However it dies; a stop by the operator between is none of the three.
+    for signal in ["SEGV", "TERM", "ABRT", "KILL"] {
+        server.until(&poison, |job| job["status"] == "running");
+        server.signal(signal);
+        server.restart();
+    }
+    let job = server.finished(&poison);
+    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("crashed_repeatedly")), "{job:#}");
+    assert_eq!(job["error"]["crashes"], 3, "{job:#}");
+    assert_eq!(server.finished(&other)["status"], "succeeded");
+    assert!(server.get(&format!("/problems/{}", "crashed-repeatedly")).status == 200);
 }

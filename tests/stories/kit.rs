@@ -4,9 +4,11 @@
 //! knows what a network is.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -34,11 +36,19 @@ pub struct Settings {
     pub key: Option<String>,
     /// Where the data directory is made, if not among the temporary files.
     pub parent: Option<PathBuf>,
+    /// A program that starts the server as its own process, such as `prlimit`.
+    pub wrapper: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { args: vec!["--workers".into(), "1".into()], env: Vec::new(), key: None, parent: None }
+        Settings {
+            args: vec!["--workers".into(), "1".into()],
+            env: Vec::new(),
+            key: None,
+            parent: None,
+            wrapper: Vec::new(),
+        }
     }
 }
 
@@ -49,6 +59,11 @@ impl Settings {
 
     pub fn arg(mut self, name: &str, value: &str) -> Settings {
         self.args.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    pub fn wrapped(mut self, program: &[&str]) -> Settings {
+        self.wrapper = program.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -66,7 +81,20 @@ impl Settings {
 
 /// The program under test, with none of this environment's own settings.
 pub fn trainyard() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trainyard"));
+    wrapped_trainyard(&[])
+}
+
+/// As `trainyard`, started by another program.
+fn wrapped_trainyard(wrapper: &[String]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_trainyard");
+    let mut command = match wrapper {
+        [] => Command::new(binary),
+        [program, words @ ..] => {
+            let mut command = Command::new(program);
+            command.args(words).arg(binary);
+            command
+        }
+    };
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TRAINYARD_") {
             command.env_remove(name);
@@ -137,10 +165,70 @@ impl Server {
 
     /// Asks the server to stop (SIGTERM) and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM")
+    }
+
+    /// Sends the server a signal that ends it, and waits until it has.
+    pub fn signal(&mut self, name: &str) -> ExitStatus {
         let mut child = self.child.take().expect("the server runs");
-        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
-        assert!(asked.success());
+        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().expect("kill");
+        assert!(sent.success());
         child.wait().expect("wait")
+    }
+
+    /// Asks for the server's health again and again while something is done to it; each answer must come within a second.
+    pub fn healthy_while<T>(&self, act: impl FnOnce() -> T) -> T {
+        /// Ends the asking also when the story fails.
+        struct Over<'a>(&'a AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let mut slowest = Duration::ZERO;
+                while !over.load(Ordering::Relaxed) {
+                    let asked = Instant::now();
+                    assert_eq!(self.get("/healthz").status, 200);
+                    slowest = slowest.max(asked.elapsed());
+                    std::thread::park_timeout(Duration::from_millis(20)); // between two questions
+                }
+                slowest
+            });
+            let asked = Over(&over);
+            let done = act();
+            drop(asked);
+            let slowest = asking.join().expect("health");
+            assert!(slowest < Duration::from_secs(1), "the slowest answer of /healthz took {slowest:?}");
+            done
+        })
+    }
+
+    /// Opens a connection and sends a request that it does not read the answer of.
+    pub fn connect(&self, request: &str) -> TcpStream {
+        let host = self.url.strip_prefix("http://").expect("an address");
+        let mut socket = TcpStream::connect(host).expect("connect");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket.write_all(request.replace("HOST", host).as_bytes()).expect("send");
+        socket
+    }
+
+    /// A number of `/proc/PID/FILE` behind a word at the beginning of a line.
+    pub fn proc_number(&self, file: &str, word: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("Linux");
+        let line = text.lines().find_map(|line| line.strip_prefix(word)).expect("the word");
+        line.split_whitespace().next().expect("a number").parse().expect("a number")
+    }
+
+    /// Processor time of the server so far.
+    pub fn processor_time(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("Linux");
+        let rest = text.rsplit_once(')').expect("a name").1;
+        let ticks: u64 =
+            rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+        Duration::from_millis(ticks * 10) // Linux tells hundredths of a second, whatever its own tick is
     }
 
     /// Starts the server again over the same data directory, after a SIGKILL if it still runs.
@@ -161,7 +249,7 @@ impl Server {
 
     fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("log file");
-        let mut child = trainyard()
+        let mut child = wrapped_trainyard(&self.settings.wrapper)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(self.data_dir())
             .args(&self.settings.args)
@@ -395,6 +483,11 @@ pub fn find_number(value: &Value, name: &str) -> Option<f64> {
         Value::Array(items) => items.iter().find_map(|inner| find_number(inner, name)),
         _ => None,
     }
+}
+
+/// Says that a story is left out on this machine, so that nobody takes it for a pass.
+pub fn skipped(why: &str) {
+    eprintln!("\n!!! SKIPPED: {}: {why}\n", std::thread::current().name().unwrap_or("a story"));
 }
 
 /// Copies a folder with all it holds.

@@ -6,24 +6,31 @@
 #![allow(clippy::print_stdout, reason = "figures for who runs a story with --nocapture")]
 
 mod anchors;
+mod attacks;
 mod backups;
 mod bad_input;
 mod checking;
+mod clock;
 mod contract;
+mod crowds;
 mod demo;
 mod demonstration;
 mod demonstrations;
 mod diagnosing;
+mod draining;
 mod drawn_specs;
 mod evaluation;
 #[cfg(debug_assertions)] // release builds have no failpoints
 mod failpoints;
 mod faults;
+mod full_disk;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
+mod order;
 mod predicting;
 mod readme;
+mod repeated;
 mod room;
 mod same_bits;
 mod server;

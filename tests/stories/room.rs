@@ -104,3 +104,34 @@ fn only_the_newest_finished_jobs_are_kept_when_the_operator_says_so() {
         server.get(&format!("/v1/jobs/{kept}")).ok();
     }
 }
+
+#[test]
+fn what_is_deleted_gives_its_room_back_to_the_file_system() {
+    let server = Server::start();
+    server.sample("iris");
+    let before = server.get("/v1/server").ok()["data"]["database_bytes"].as_u64().unwrap();
+    // Three checkpoints of two million weights with what Adam keeps of each.
+    let job = server.train(&json!({
+        "dataset": "iris", "target": "species", "hidden_layers": [2000, 1000], "epochs": 3, "early_stopping": false,
+        "checkpoints": {"every": {"epochs": 1}, "keep": 3}
+    }));
+    let size = || server.get("/v1/server").ok()["data"]["database_bytes"].as_u64().unwrap();
+    let file = || std::fs::metadata(server.data_dir().join("trainyard.db")).unwrap().len();
+    let full = size();
+    assert!(full > before + (40 << 20), "{before} {full}");
+    assert_eq!(server.delete(&format!("/v1/jobs/{}", job["id"].as_str().unwrap())).status, 204);
+    let began = std::time::Instant::now();
+    while size() > before + (12 << 20) || file() > before + (8 << 20) {
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(60),
+            "{before} before, {full} full, now {} and {}",
+            size(),
+            file()
+        );
+    }
+    println!(
+        "the database had {before} bytes, with the job {full}, after its deletion {} ({} of it the file)",
+        size(),
+        file()
+    );
+}

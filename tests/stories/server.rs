@@ -41,3 +41,32 @@ fn health_tells_a_container_whether_the_server_is_ready() {
     server.stop();
     assert_eq!(asked(&url), Some(4));
 }
+
+/// The addresses that a process listens on, as Linux tells them.
+fn listens_on(pid: u32) -> Vec<String> {
+    let inode = |entry: std::io::Result<std::fs::DirEntry>| {
+        let link = std::fs::read_link(entry.ok()?.path()).ok()?;
+        Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+    };
+    let own: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(inode).collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6", "udp", "udp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let listening = fields[3] == "0A" || table.starts_with("udp");
+            if listening && own.iter().any(|inode| inode == fields[9]) {
+                found.push(format!("{table} {}", fields[1].split(':').next().unwrap()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn it_listens_on_one_port_of_loopback_and_nowhere_else() {
+    let server = Server::start();
+    server.get("/readyz");
+    // 127.0.0.1, as the kernel writes it.
+    assert_eq!(listens_on(server.pid()), ["tcp 0100007F"]);
+}

@@ -21,7 +21,7 @@ use crate::data::{Encoder, Table, split};
 use crate::id::JobId;
 use crate::practice;
 use crate::spec::ResolvedSpec;
-use crate::store::{Dataset, NewReport};
+use crate::store::{Dataset, IdempotencyKey, NewReport};
 use crate::train::checkpoint::decode;
 
 /// What to check: a spec, or a job.
@@ -60,7 +60,8 @@ pub(super) async fn create(
         let id = id.parse().map_err(|error| crate::api::error::no_such("check", &id, &error))?;
         answer(&again.store().report_get(id).await?)
     };
-    idempotency.answer(&app, &text, run(app.clone(), wanted), made).await
+    let work = run(app.clone(), wanted, idempotency.key());
+    idempotency.answer(&app, &text, work, made).await
 }
 
 /// A request that makes sense.
@@ -114,7 +115,7 @@ struct Material {
     checkpoint: Option<Vec<u8>>,
 }
 
-async fn run(app: App, wanted: Wanted) -> Result<Response, Problem> {
+async fn run(app: App, wanted: Wanted, key: Option<IdempotencyKey>) -> Result<Response, Problem> {
     let (job, spec, dataset, checkpoint) = match wanted.subject {
         Subject::Spec(request) => {
             let proved = specs::prove(&app, &request, true).await?;
@@ -133,7 +134,7 @@ async fn run(app: App, wanted: Wanted) -> Result<Response, Problem> {
     let path = app.store().dataset_table(&dataset);
     let material = Material { kind: wanted.kind, spec, dataset, checkpoint };
     let report = app.blocking(move || check(&material, &Table::open(&path)?)).await?;
-    answer(&app.store().report_put(job, report).await?)
+    answer(&app.store().report_put(job, report, key).await?)
 }
 
 fn answer(report: &crate::store::Report) -> Result<Response, Problem> {

@@ -281,12 +281,17 @@ fn stage(store: &Store, table: &Table) -> Result<Staged, Problem> {
 /// Makes a dataset of bytes that come with the binary.
 ///
 /// Its name may be taken by something else of the user's: then it stays nameless, and is found by its digest.
-pub(crate) async fn install(app: &App, name: &str, bytes: &[u8]) -> Result<DatasetPut, Problem> {
+pub(crate) async fn install(
+    app: &App,
+    name: &str,
+    bytes: &[u8],
+    key: Option<IdempotencyKey>,
+) -> Result<DatasetPut, Problem> {
     let wanted: Name = name.parse().map_err(Problem::internal)?;
     let mut upload = app.store().upload_begin().await?;
     upload.write(bytes).await?;
     let staged = upload.finish().await?;
-    let plan = Import { name: Some(wanted), options: ParseOptions::default(), move_name: false, idempotency: None };
+    let plan = Import { name: Some(wanted), options: ParseOptions::default(), move_name: false, idempotency: key };
     import(app, staged, plan).await
 }
 
@@ -305,7 +310,7 @@ pub(crate) async fn sample(app: &App, name: &str) -> Result<Dataset, Problem> {
     if let Some(known) = app.store().dataset_find(&digest, &identity).await? {
         return Ok(known);
     }
-    match install(app, sample.name, &csv).await {
+    match install(app, sample.name, &csv, None).await {
         Ok(put) => Ok(put.dataset),
         Err(problem) if problem.kind() == Kind::NameTaken => {
             let mut upload = app.store().upload_begin().await?;

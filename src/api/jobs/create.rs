@@ -54,7 +54,7 @@ pub(super) async fn create(
     idempotency: Idempotency,
     JsonBody(request): JsonBody,
 ) -> Result<Response, Problem> {
-    begin(app, params, idempotency, Submission { request, parent: None, request_id, key: None }).await
+    begin(app, params, idempotency, Submission { sent: request, fork_of: None, request_id, key: None }).await
 }
 
 /// Starts a changed copy of a job: the body is a merge patch (RFC 7396) of its request; the seed is kept.
@@ -73,10 +73,8 @@ pub(super) async fn fork(
     idempotency: Idempotency,
     JsonBody(patch): JsonBody,
 ) -> Result<Response, Problem> {
-    let parent = app.store().job_get(job_id(&job)?).await?;
-    let request = patched(&app, &parent, &patch).await?;
-    let parent = json!({"job": parent.id, "relation": "fork", "finding": null, "patch": patch});
-    begin(app, params, idempotency, Submission { request, parent: Some(parent), request_id, key: None }).await
+    let fork_of = Some(job_id(&job)?);
+    begin(app, params, idempotency, Submission { sent: patch, fork_of, request_id, key: None }).await
 }
 
 /// The parent's request with the patch applied, on the same dataset and with the same seed unless the patch says otherwise.
@@ -96,12 +94,23 @@ async fn patched(app: &App, parent: &Job, patch: &Value) -> Result<Value, Proble
 }
 
 /// What is asked to become a job.
-#[derive(Clone)]
 struct Submission {
-    request: Value,
-    parent: Option<Value>,
+    /// The body: a spec, or the patch of a fork.
+    sent: Value,
+    fork_of: Option<JobId>,
     request_id: String,
     key: Option<IdempotencyKey>,
+}
+
+impl Submission {
+    /// The spec as a client would have sent it, and where it comes from. Looked up only when the job is made: the first answer to a
+    /// key is given again even when the parent is gone.
+    async fn request(&self, app: &App) -> Result<(Value, Option<Value>), Problem> {
+        let Some(id) = self.fork_of else { return Ok((self.sent.clone(), None)) };
+        let parent = app.store().job_get(id).await?;
+        let request = patched(app, &parent, &self.sent).await?;
+        Ok((request, Some(json!({"job": parent.id, "relation": "fork", "finding": null, "patch": self.sent}))))
+    }
 }
 
 async fn begin(
@@ -111,10 +120,11 @@ async fn begin(
     mut submission: Submission,
 ) -> Result<Response, Problem> {
     if params.dry_run {
-        let proved = specs::prove(&app, &submission.request, false).await?;
+        let (request, _) = submission.request(&app).await?;
+        let proved = specs::prove(&app, &request, false).await?;
         return Ok(axum::Json(spec::preview(&proved.spec, &proved.schema)).into_response());
     }
-    let body = serde_json::to_vec(&submission.request).map_err(Problem::internal)?;
+    let body = serde_json::to_vec(&submission.sent).map_err(Problem::internal)?;
     submission.key = idempotency.key();
     let again = app.clone();
     let made = async move |id: String| created(&again.store().job_get(job_id(&id)?).await?);
@@ -126,7 +136,8 @@ async fn begin(
 }
 
 async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
-    let proved = specs::prove(&app, &submission.request, true).await?;
+    let (request, parent) = submission.request(&app).await?;
+    let proved = specs::prove(&app, &request, true).await?;
     let resolved = proved.spec.to_json();
     let dataset = specs::stored(proved.dataset)?;
     let new = NewJob {
@@ -142,11 +153,11 @@ async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         arithmetic_version: crate::train::ARITHMETIC_VERSION,
         request_id: Some(submission.request_id),
-        request: submission.request,
+        request,
         spec: resolved,
         parameters: Some(proved.spec.parameters()),
         memory_bytes: Some(proved.spec.memory_bytes()),
-        parent: submission.parent,
+        parent,
         warnings: serde_json::to_value(proved.spec.warnings()).map_err(Problem::internal)?,
         idempotency: submission.key,
         queue_limit: Some(app.limits().queue),

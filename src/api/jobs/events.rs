@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use super::feed::{Feed, Form};
@@ -19,6 +18,7 @@ use super::job_id;
 use crate::api::App;
 use crate::api::extract::{FromParams, Params, Query};
 use crate::api::list::{self, PageParams};
+use crate::api::places::{Peer, Place};
 use crate::api::problem::{Fault, Kind, Problem, ProblemBody};
 use crate::api::time;
 use crate::id::JobId;
@@ -125,6 +125,7 @@ pub(super) async fn get(
     State(app): State<App>,
     Path(job): Path<String>,
     Query((wanted, page)): Query<(EventParams, PageParams)>,
+    client: Peer,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
@@ -133,7 +134,7 @@ pub(super) async fn get(
     let after = page.after.as_deref().map(number).transpose()?;
     if wants_stream(&headers) && page.format.is_none() {
         let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(number).transpose()?;
-        return stream(&app, id, filter, last.or(after)).await;
+        return stream(&app, client, id, filter, last.or(after)).await;
     }
     let newest_first = wanted.order == Order::NewestFirst;
     let mut events = app.store().event_list(id, &filter, after, newest_first, page.limit + 1).await?;
@@ -152,18 +153,18 @@ fn number(text: &str) -> Result<u64, Problem> {
     text.trim().parse().map_err(|_| fault())
 }
 
-/// A place among the bounded number of streams.
-pub(in crate::api) fn admit(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
-    let crowded = |_| Problem::new(Kind::TooMany, "too many streams are open already").retry_after(5);
-    app.streams().clone().try_acquire_owned().map_err(crowded)
-}
-
-async fn stream(app: &App, id: JobId, filter: EventFilter, after: Option<u64>) -> Result<Response, Problem> {
-    let permit = admit(app)?;
+async fn stream(
+    app: &App,
+    client: Peer,
+    id: JobId,
+    filter: EventFilter,
+    after: Option<u64>,
+) -> Result<Response, Problem> {
+    let place = app.streams().take(client)?;
     app.store().job_status(id).await?;
     let feed = Feed::new(app.clone(), id, Form::Sse, filter, after.unwrap_or(0), true);
     let first = Bytes::from(format!(": stream\nretry: {}\n\n", RETRY.as_millis()));
-    let state = Streaming { feed, first: Some(first), ended: false, _permit: permit };
+    let state = Streaming { feed, first: Some(first), ended: false, _place: place };
     let bytes = stream::unfold(state, |mut state| async move {
         let bytes = state.next().await?;
         Some((Ok::<_, Infallible>(bytes), state))
@@ -178,7 +179,7 @@ struct Streaming {
     feed: Feed,
     first: Option<Bytes>,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Streaming {
@@ -231,15 +232,16 @@ pub(super) async fn log(
     State(app): State<App>,
     Path(job): Path<String>,
     Query(LogParams { follow }): Query<LogParams>,
+    client: Peer,
 ) -> Result<Response, Problem> {
     let id = job_id(&job)?;
-    let permit = admit(&app)?;
+    let place = app.streams().take(client)?;
     app.store().job_status(id).await?;
     let feed = Feed::new(app.clone(), id, Form::Line, EventFilter::default(), 0, follow);
-    let lines = stream::unfold(Some((feed, permit)), |state| async move {
-        let (mut feed, permit) = state?;
+    let lines = stream::unfold(Some((feed, place)), |state| async move {
+        let (mut feed, place) = state?;
         match feed.next().await {
-            Some(lines) => Some((Ok::<_, Infallible>(lines), Some((feed, permit)))),
+            Some(lines) => Some((Ok::<_, Infallible>(lines), Some((feed, place)))),
             None => feed.finished().map(|status| (Ok(format!("status: {status}\n").into()), None)),
         }
     });

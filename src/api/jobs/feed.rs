@@ -23,6 +23,8 @@ const PAGE: u32 = 256;
 const REST: Duration = Duration::from_millis(200);
 /// Batches that the ring holds: who is further behind reads the store.
 const RING: usize = 256;
+/// And bytes of events that it holds, in each form, beside the newest batch.
+const RING_BYTES: usize = 1 << 20;
 /// A channel that nobody listens to any more ends after at most this time.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -89,6 +91,18 @@ struct Ring {
     /// Number of the last one.
     published: u64,
     end: Option<End>,
+}
+
+impl Ring {
+    /// Lets go of the oldest beyond what the ring may hold.
+    fn shrink(&mut self) {
+        let mut bytes: usize = self.batches.iter().map(|batch| batch.sse.len()).sum();
+        while self.batches.len() > RING || (self.batches.len() > 1 && bytes > RING_BYTES) {
+            let Some(oldest) = self.batches.pop_front() else { return };
+            bytes -= oldest.sse.len();
+            self.before = oldest.span.1;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -172,11 +186,7 @@ impl Channel {
                 Some(batch) => {
                     ring.published = batch.span.1;
                     ring.batches.push_back(Arc::new(batch));
-                    while ring.batches.len() > RING {
-                        if let Some(oldest) = ring.batches.pop_front() {
-                            ring.before = oldest.span.1;
-                        }
-                    }
+                    ring.shrink();
                     // A finished job is looked at once more: only then are all its events known to be here.
                     if status.is_finished() && ring.batches.back().is_some_and(|last| last.frames.len() < PAGE as usize)
                     {

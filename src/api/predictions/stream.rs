@@ -23,9 +23,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::input::{Matched, cell};
 use super::output::Layout;
 use super::{OnError, PredictParams};
-use crate::api::App;
 use crate::api::extract::body_problem;
 use crate::api::models::Model;
+use crate::api::places::Place;
 use crate::api::problem::{Problem, shortened};
 use crate::data::Cell;
 
@@ -47,13 +47,12 @@ pub(super) enum Kind {
 
 /// Answers a stream in kind. A missing column is told before the first byte; a bad row in its place.
 pub(super) async fn answer(
-    app: &App,
     model: Arc<Model>,
     params: PredictParams,
     kind: Kind,
     body: Body,
+    place: Place,
 ) -> Result<Response, Problem> {
-    let permit = super::super::jobs::events::admit(app)?;
     let (frames, incoming) = mpsc::channel(8);
     tokio::spawn(pump(body, frames));
     let (chunks, outgoing) = mpsc::channel(WAITING_CHUNKS);
@@ -61,7 +60,7 @@ pub(super) async fn answer(
     let runtime = Handle::current();
     let span = tracing::Span::current();
     tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _place = place;
         let _entered = span.entered();
         let out = Out { runtime, chunks, begin: Some(begin) };
         run(model, &params, kind, Incoming { frames: incoming, current: Bytes::new() }, out);

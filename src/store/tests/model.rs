@@ -14,6 +14,14 @@ enum Step {
     Pause(usize),
     Resume(usize),
     Delete(usize),
+    Prioritise(usize, i32),
+    /// A client deletes a job whatever its state: it is cancelled, its worker obeys, it goes.
+    ForceDelete(usize),
+    /// The disk is nearly full, or has room again.
+    PauseForSpace,
+    ResumeForSpace,
+    /// The server shuts down in order: every worker lets go.
+    Drain,
     Claim,
     /// The worker of a job writes points, and a checkpoint at their end if asked to.
     Record {
@@ -41,6 +49,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => job().prop_map(Step::Pause),
         3 => job().prop_map(Step::Resume),
         1 => job().prop_map(Step::Delete),
+        1 => (job(), 0..3_i32).prop_map(|(job, priority)| Step::Prioritise(job, priority)),
+        1 => job().prop_map(Step::ForceDelete),
+        1 => Just(Step::PauseForSpace),
+        1 => Just(Step::ResumeForSpace),
+        1 => Just(Step::Drain),
         5 => Just(Step::Claim),
         4 => (job(), 1..400_u64, any::<bool>())
             .prop_map(|(job, points, checkpoint)| Step::Record { job, points, checkpoint }),
@@ -60,6 +73,8 @@ struct Model {
     status: Status,
     attempt: u32,
     resume_wanted: bool,
+    /// The server paused it by itself.
+    for_space: bool,
     points: u64,
     checkpoint: Option<u64>,
     crashes: u32,
@@ -71,6 +86,7 @@ impl Model {
         self.status = status;
         self.transitions += 1;
         self.resume_wanted = false;
+        self.for_space &= matches!(status, Status::Pausing | Status::Paused);
     }
 
     /// Gives whether the client is told yes.
@@ -82,7 +98,7 @@ impl Model {
             (Action::Cancel, Cancelling | Cancelled) => {}
             (Action::Pause, Queued) => self.to(Paused),
             (Action::Pause, Running) => self.to(Pausing),
-            (Action::Pause, Pausing | Paused) => {}
+            (Action::Pause, Pausing | Paused) => self.for_space = false, // now the client wants it, too
             (Action::Resume, Queued | Running) => {}
             (Action::Resume, Pausing) => self.resume_wanted = true,
             (Action::Resume, Paused) => self.to(Queued),
@@ -173,6 +189,28 @@ impl World {
         }
     }
 
+    /// The worker of a job ends its attempt.
+    async fn finish(&mut self, at: usize, how: u8) {
+        let Some(job) = self.jobs.get(at) else { return };
+        let lease = self.lease(job, job.attempt);
+        let outcomes = [Outcome::Succeeded, Outcome::Failed(json!({})), Outcome::Stopped, Outcome::Released];
+        let end = finish(outcomes[usize::from(how)].clone());
+        let ended = self.store().job_finish(&lease, Record::default(), None, end).await;
+        if let Some(job) = self.jobs.get_mut(at) {
+            assert_eq!(ended.is_ok(), job.finished(how), "{job:?}: {ended:?}");
+        }
+    }
+
+    async fn delete(&mut self, at: usize) {
+        let Some(job) = self.jobs.get(at) else { return };
+        let gone = self.store().job_delete(job.id).await;
+        assert_eq!(gone.is_ok(), job.status.is_finished(), "{job:?}: {gone:?}");
+        if gone.is_ok() {
+            assert!(matches!(self.store().job_get(job.id).await, Err(StoreError::NotFound { .. })));
+            self.jobs.remove(at);
+        }
+    }
+
     async fn take(&mut self, step: Step) {
         match step {
             Step::Submit { priority } => {
@@ -184,6 +222,7 @@ impl World {
                         status: Status::Queued,
                         attempt: 0,
                         resume_wanted: false,
+                        for_space: false,
                         points: 0,
                         checkpoint: None,
                         crashes: 0,
@@ -194,13 +233,43 @@ impl World {
             Step::Cancel(at) => self.ask(at, Action::Cancel).await,
             Step::Pause(at) => self.ask(at, Action::Pause).await,
             Step::Resume(at) => self.ask(at, Action::Resume).await,
-            Step::Delete(at) => {
+            Step::Delete(at) => self.delete(at).await,
+            Step::Prioritise(at, priority) => {
                 let Some(job) = self.jobs.get(at) else { return };
-                let gone = self.store().job_delete(job.id).await;
-                assert_eq!(gone.is_ok(), job.status.is_finished(), "{job:?}: {gone:?}");
-                if gone.is_ok() {
-                    assert!(matches!(self.store().job_get(job.id).await, Err(StoreError::NotFound { .. })));
-                    self.jobs.remove(at);
+                let patch = JobPatch { priority: Some(priority), ..JobPatch::default() };
+                self.store().job_patch(job.id, patch).await.unwrap();
+                self.jobs[at].priority = priority;
+            }
+            Step::ForceDelete(at) => {
+                if self.jobs.get(at).is_some_and(|job| !job.status.is_finished()) {
+                    self.ask(at, Action::Cancel).await;
+                    if self.jobs[at].status.is_held() {
+                        self.finish(at, 2).await;
+                    }
+                }
+                self.delete(at).await;
+            }
+            Step::PauseForSpace => {
+                let paused = self.store().job_pause_for_space().await.unwrap();
+                let running = self.jobs.iter_mut().filter(|job| job.status == Status::Running);
+                let mut expected = Vec::new();
+                for job in running {
+                    job.to(Status::Pausing);
+                    job.for_space = true;
+                    expected.push(job.id);
+                }
+                assert_eq!(paused, expected);
+            }
+            Step::ResumeForSpace => {
+                let resumed = self.store().job_resume_for_space().await.unwrap();
+                let paused = self.jobs.iter_mut().filter(|job| job.status == Status::Paused && job.for_space);
+                assert_eq!(resumed, paused.map(|job| job.to(Status::Queued)).count() as u64);
+            }
+            Step::Drain => {
+                for at in 0..self.jobs.len() {
+                    if self.jobs[at].status.is_held() {
+                        self.finish(at, 3).await;
+                    }
                 }
             }
             Step::Claim => {
@@ -220,16 +289,7 @@ impl World {
                 let late = self.store().job_record(&self.lease(job, job.attempt - 1), Record::default()).await;
                 assert!(matches!(late, Err(StoreError::Stale { .. })), "{late:?}");
             }
-            Step::Finish { job: at, how } => {
-                let Some(job) = self.jobs.get(at) else { return };
-                let lease = self.lease(job, job.attempt);
-                let outcomes = [Outcome::Succeeded, Outcome::Failed(json!({})), Outcome::Stopped, Outcome::Released];
-                let end = finish(outcomes[usize::from(how)].clone());
-                let ended = self.store().job_finish(&lease, Record::default(), None, end).await;
-                if let Some(job) = self.jobs.get_mut(at) {
-                    assert_eq!(ended.is_ok(), job.finished(how), "{job:?}: {ended:?}");
-                }
-            }
+            Step::Finish { job, how } => self.finish(job, how).await,
             Step::Crash => {
                 self.store().job_rescue().await.unwrap();
                 self.jobs.iter_mut().for_each(Model::lost);
