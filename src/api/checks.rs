@@ -1,6 +1,7 @@
 //! Reports of checks: the gradient check of a job, all its checks, and any report by its id.
 
 mod alone;
+pub(super) mod pictures;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
@@ -27,6 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(of_job))
         .routes(routes!(get_all, alone::create))
         .routes(routes!(get_one))
+        .routes(routes!(pictures::of_report))
+        .routes(routes!(pictures::of_job))
 }
 
 /// The report with its id, kind and verdict in front.
@@ -37,6 +40,7 @@ fn body(report: &Report) -> Value {
     fields.insert("kind".to_owned(), report.kind.clone().into());
     fields.insert("verdict".to_owned(), report.verdict.clone().into());
     fields.insert("created_at".to_owned(), time::text(report.created_at).into());
+    fields.insert("picture".to_owned(), format!("/v1/checks/{}/picture.svg", report.id).into());
     if let Some(document) = report.document.as_object() {
         for (key, value) in document {
             fields.entry(key.clone()).or_insert_with(|| value.clone());
@@ -49,7 +53,7 @@ fn body(report: &Report) -> Value {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct KindParams {
-    /// `gradient`, `initial_loss`, `overfit`, ….
+    /// `data`, `gradient`, `initial_loss`, `overfit`, ….
     #[param(required = false)]
     kind: Option<String>,
 }

@@ -106,6 +106,17 @@ fn summary(job: &Job) -> Result<Value, Problem> {
     Ok(wire::only(&whole, &["id", "name", "status", "best", "last", "train_seconds", "parameters"].map(str::to_owned)))
 }
 
+/// What a job changed of another one: pointer, value before, value after. Names and tags are no change.
+pub(super) fn changes(before: &Job, after: &Job) -> Vec<(String, Value, Value)> {
+    let pair = [before.clone(), after.clone()];
+    let told = |difference: Value| -> Option<(String, Value, Value)> {
+        let pointer = difference["pointer"].as_str()?.to_owned();
+        let label = ["/name", "/tags", "/priority"].iter().any(|label| pointer.starts_with(label));
+        (!label).then(|| (pointer, difference["values"][0].clone(), difference["values"][1].clone()))
+    };
+    differences(&pair).into_iter().filter_map(told).collect()
+}
+
 /// Every place in which the resolved specs differ, with the value of each job; `null` where one has none.
 fn differences(jobs: &[Job]) -> Vec<Value> {
     let mut places: BTreeMap<String, Vec<Value>> = BTreeMap::new();

@@ -13,11 +13,11 @@ use super::conditional;
 use super::extract::{FromParams, Params, Query};
 use super::jobs::{job_id, wire};
 use super::list::{self, Format};
-use super::problem::{Problem, ProblemBody};
+use super::problem::{Kind, Problem, ProblemBody};
 use super::specs;
-use crate::practice::diagnosis::{Diverged, Finding, Run, diagnose};
+use crate::practice::diagnosis::{Checked, Diverged, Facts, Finding, Run, diagnose};
 use crate::spec;
-use crate::store::Job;
+use crate::store::{Job, StoreError};
 use crate::worker;
 
 /// Reports of a job that are looked through.
@@ -60,9 +60,7 @@ async fn get(
         return Ok(conditional::not_modified(&tag));
     }
     let complete = job.status.is_finished();
-    let spec = job.spec.clone().unwrap_or_default();
-    let findings: Vec<Value> =
-        findings(&app, &job, &spec).await?.iter().map(|finding| spec::finding_json(finding, &spec)).collect();
+    let findings = findings(&app, &job).await?;
     let response = match Format::chosen(params.format, &headers) {
         Format::Json => axum::Json(json!({"data": findings, "complete": complete})).into_response(),
         other => list::table(&findings, other)?,
@@ -70,22 +68,48 @@ async fn get(
     Ok(conditional::tagged(response, &tag))
 }
 
-async fn findings(app: &App, job: &Job, spec: &Value) -> Result<Vec<Finding>, Problem> {
-    let proved = specs::prove(app, spec, false).await?;
-    let facts = spec::facts(&proved.spec, &proved.schema);
+/// What is found in a job, the worst first, as JSON.
+pub(super) async fn findings(app: &App, job: &Job) -> Result<Vec<Value>, Problem> {
+    let Some(facts) = facts(app, job).await? else { return Ok(Vec::new()) };
     let curves = worker::recorded_curves(app.store(), job.id).await?;
     let (reports, _) = app.store().report_list(Some(job.id), None, REPORTS, None).await?;
-    let failed = |kind: &str| reports.iter().any(|report| report.kind == kind && report.verdict == "failed");
+    let mut checked = Checked::default();
+    // Oldest first: the newest report of a kind counts.
+    for report in reports.iter().rev() {
+        checked.add(&report.kind, &report.verdict, &report.document);
+    }
     let run = Run {
         facts: &facts,
         curves: &curves,
         is_over: job.status.is_finished(),
         epochs_done: job.stop_reason.as_deref() == Some("epochs_done"),
         diverged: diverged(job),
-        gradient_failed: failed("gradient"),
-        overfit_failed: failed("overfit"),
+        checked: &checked,
     };
-    Ok(diagnose(&run))
+    let spec = job.spec.clone().unwrap_or_default();
+    Ok(diagnose(&run).iter().map(|finding: &Finding| spec::finding_json(finding, &spec)).collect())
+}
+
+/// The facts that the worker kept; `None` for a job that none has taken. Those of a job of an older version are found anew, which
+/// needs its dataset.
+async fn facts(app: &App, job: &Job) -> Result<Option<Facts>, Problem> {
+    if let Some(kept) = app.store().job_facts(job.id).await? {
+        return serde_json::from_value(kept).map(Some).map_err(Problem::internal);
+    }
+    if job.attempt == 0 {
+        return Ok(None);
+    }
+    match app.store().dataset_get(&job.dataset.id.to_string()).await {
+        Ok(_) => {
+            let proved = specs::prove(app, &job.spec.clone().unwrap_or_default(), false).await?;
+            Ok(Some(spec::facts(&proved.spec, &proved.schema)))
+        }
+        Err(StoreError::NotFound { .. }) => Err(Problem::new(
+            Kind::NotFound,
+            "the dataset of this job was deleted, and the version that ran it kept nothing else for a diagnosis",
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn diverged(job: &Job) -> Option<Diverged> {

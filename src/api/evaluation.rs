@@ -149,6 +149,29 @@ async fn get(
     Ok(conditional::tagged(axum::Json(body).into_response(), &tag))
 }
 
+/// What a page about a job says of its model.
+pub(super) struct ForPage {
+    /// As `GET …/evaluation` gives it.
+    pub(super) document: Value,
+    /// Titles and SVG documents.
+    pub(super) pictures: Vec<(String, String)>,
+}
+
+/// Resamples behind an interval on a page.
+const RESAMPLES_OF_PAGE: usize = 300;
+
+/// Evaluates a job's best checkpoint for a page, with the pictures that its targets have.
+pub(super) async fn for_page(app: &App, job: &Job) -> Result<ForPage, Problem> {
+    let on = OnParams { split: None, dataset: None, checkpoint: "best".to_owned() };
+    let question = Question::of(app, &job.id.to_string(), &on).await?;
+    app.blocking(move || {
+        let opened = question.open()?;
+        let document = evaluate(&opened, 0, RESAMPLES_OF_PAGE)?;
+        Ok(ForPage { pictures: pictures::of_page(&opened), document })
+    })
+    .await
+}
+
 /// Which model is looked at on which rows.
 struct Question {
     model: Arc<Model>,

@@ -6,7 +6,8 @@ mod create;
 mod embeddings;
 pub(super) mod events;
 pub(super) mod feed;
-mod layers;
+pub(super) mod layers;
+pub(super) mod lineage;
 pub(super) mod metrics;
 mod read;
 mod wait;
@@ -40,6 +41,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(checkpoints::weights))
         .routes(routes!(embeddings::get))
         .routes(routes!(layers::get))
+        .routes(routes!(layers::picture))
+        .routes(routes!(lineage::get))
 }
 
 /// The id in an address; what is none names no job.

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::problem::{self, Problem};
 use super::{
     App, Config, StartError, checks, compare, datasets, diagnosis, drain, edge, evaluation, guard, jobs, openapi,
-    operating, predictions, samples, weights,
+    operating, predictions, report, samples, weights,
 };
 
 /// A body that pauses for longer than this is given up.
@@ -35,6 +35,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(weights::routes())
         .merge(evaluation::routes())
         .merge(diagnosis::routes())
+        .merge(report::routes())
         .merge(predictions::routes())
         .merge(operating::routes())
         .routes(routes!(problem::page))

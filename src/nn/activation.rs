@@ -103,7 +103,7 @@ impl Activation {
         if self != Activation::Identity {
             with_curve!(self, curve => run(Backward { curve, z, a, d }));
         }
-        #[cfg(test)]
+        #[cfg(any(test, debug_assertions))]
         super::fault::spoil(super::fault::Site::Activation(self), d);
     }
 

@@ -8,7 +8,7 @@ pub mod check;
 pub mod clipping;
 mod dropout;
 pub mod embedding;
-#[cfg(test)]
+#[cfg(any(test, debug_assertions))]
 pub(crate) mod fault;
 pub mod head;
 pub mod init;

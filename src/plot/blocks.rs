@@ -22,6 +22,10 @@ pub struct Bars {
     pub title: String,
     /// Name, value and standard deviation; any numbers.
     pub values: Vec<(String, f64, f64)>,
+    /// A value with its name that is drawn as a line across all bars.
+    pub limit: Option<(String, f64)>,
+    /// Draws values on a logarithmic axis, the bars from its left end; what is not positive has none.
+    pub log: bool,
 }
 
 const INK: &str = "#1F2630";
@@ -82,15 +86,14 @@ pub fn bars(chart: &Bars) -> String {
     let finite: Vec<_> = chart.values.iter().filter(|(_, value, std)| value.is_finite() && std.is_finite()).collect();
     let names: Vec<String> = finite.iter().map(|(name, ..)| printable(name, NAME.1)).collect();
     let left = names.iter().map(|name| width(name, 12.0)).fold(60.0, f64::max).min(NAME.0) + 24.0;
-    let low = finite.iter().map(|(_, value, _)| *value).fold(0.0, f64::min);
-    let high = finite.iter().map(|(_, value, _)| *value).fold(0.0, f64::max);
-    let range = if high - low > 0.0 { high - low } else { 1.0 };
     let room = 800.0 - left - 110.0;
-    let at = |value: f64| left + ((value - low) / range).clamp(0.0, 1.0) * room;
+    let scale = Scale::of(chart, finite.iter().map(|(_, value, _)| *value), left, room);
+    let at = |value: f64| scale.at(value);
     let (mut body, mut words) = (String::new(), String::new());
     for (i, ((_, value, std), name)) in finite.iter().zip(&names).enumerate() {
         let y = 46.0 + 22.0 * i as f64;
-        let (from, to) = (at(value.min(0.0)), at(value.max(0.0)));
+        let (from, to) = if chart.log { (left, at(*value)) } else { (at(value.min(0.0)), at(value.max(0.0))) };
+        let (std, end) = if chart.log { (0.0, *value) } else { (*std, value.max(0.0) + std) };
         text(&mut body, left - 8.0, y + 12.0, "end", INK, 12.0, name);
         let _ = writeln!(
             body,
@@ -102,14 +105,60 @@ pub fn bars(chart: &Bars) -> String {
             y + 8.0,
             y + 8.0
         );
-        text(&mut body, at(value.max(0.0) + std) + 8.0, y + 12.0, "start", MUTED, 12.0, &number(*value, 3));
+        text(&mut body, at(end) + 8.0, y + 12.0, "start", MUTED, 12.0, &number(*value, 3));
         let _ = write!(words, " {name}: {}.", number(*value, 3));
     }
     if finite.is_empty() {
         text(&mut body, 400.0, 80.0, "middle", MUTED, 14.0, "no values yet");
         words.push_str("no values");
     }
-    document(&chart.title, words.trim(), 800.0, 60.0 + 22.0 * finite.len().max(2) as f64, &body)
+    let below = 46.0 + 22.0 * finite.len().max(1) as f64;
+    if let Some((name, limit)) = chart.limit.as_ref().filter(|(_, limit)| limit.is_finite()) {
+        let x = at(*limit);
+        let _ = writeln!(
+            body,
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"40\" y2=\"{below:.1}\" stroke=\"#D04F00\" stroke-dasharray=\"4 3\"/>"
+        );
+        let (anchor, x) = if x > 400.0 { ("end", x - 4.0) } else { ("start", x + 4.0) };
+        text(&mut body, x, below + 12.0, anchor, "#A03C00", 12.0, &format!("{name} {}", number(*limit, 3)));
+        let _ = write!(words, " {name}: {}.", number(*limit, 3));
+    }
+    document(&chart.title, words.trim(), 800.0, (below + 22.0).max(104.0), &body)
+}
+
+/// Where values lie from left to right.
+struct Scale {
+    low: f64,
+    range: f64,
+    left: f64,
+    room: f64,
+    log: bool,
+}
+
+impl Scale {
+    fn of(chart: &Bars, values: impl Iterator<Item = f64>, left: f64, room: f64) -> Scale {
+        let all = values.chain(chart.limit.iter().map(|(_, limit)| *limit));
+        let (low, high) = if chart.log {
+            let powers = all.filter(|value| *value > 0.0 && value.is_finite()).map(f64::log10);
+            let (low, high) =
+                powers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p), high.max(p)));
+            if low.is_finite() { (low.floor() - 1.0, high.ceil()) } else { (-1.0, 0.0) }
+        } else {
+            all.filter(|value| value.is_finite())
+                .fold((0.0, 0.0), |(low, high), x| (f64::min(low, x), f64::max(high, x)))
+        };
+        let range = if high - low > 0.0 { high - low } else { 1.0 };
+        Scale { low, range, left, room, log: chart.log }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        let place = match self.log {
+            true if value > 0.0 => value.log10(),
+            true => self.low,
+            false => value,
+        };
+        self.left + ((place - self.low) / self.range).clamp(0.0, 1.0) * self.room
+    }
 }
 
 fn text(body: &mut String, x: f64, y: f64, anchor: &str, colour: &str, size: f64, text: &str) {
@@ -149,10 +198,12 @@ mod tests {
         let named = |value: f64| ("x".to_owned(), value, 0.1);
         for values in [vec![], vec![named(f64::NAN)], vec![named(0.0)], vec![named(-2.0), named(f64::MAX), named(1.0)]]
         {
-            let svg = bars(&Bars { title: "t".into(), values });
+            let svg = bars(&Bars { title: "t".into(), values: values.clone(), ..Bars::default() });
+            let log = Bars { title: "t".into(), values, log: true, limit: Some(("most".into(), 1e-6)) };
+            assert!(!bars(&log).contains("NaN") && bars(&log).contains("most 1e-6"));
             assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
-        let svg = bars(&Bars { title: "t".into(), values: vec![named(1.25), named(-0.5)] });
+        let svg = bars(&Bars { title: "t".into(), values: vec![named(1.25), named(-0.5)], ..Bars::default() });
         assert!(svg.contains("x: 1.25. x: -0.5."), "{svg}");
     }
 }

@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::axis::Axis;
 use super::text::{escaped, number, printable, width};
 
-/// What to draw. Points whose y is not finite (or not positive with `log_y`) break the curve at their place.
+/// What to draw. Points that do not lie on an axis (not finite, or not positive on a logarithmic one) break the curve at their place.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LineChart {
     /// Heading, also the accessible title.
@@ -17,6 +17,8 @@ pub struct LineChart {
     pub x_label: String,
     /// Beside the vertical axis.
     pub y_label: String,
+    /// Draws x on a logarithmic axis.
+    pub log_x: bool,
     /// Draws y on a logarithmic axis.
     pub log_y: bool,
     /// Draws the points alone, not joined.
@@ -65,8 +67,8 @@ const COLOURS: [RGBColor; 8] = [
 ///     x_label: "epoch".into(),
 ///     y_label: "loss".into(),
 ///     log_y: true,
-///     marks: false,
 ///     series: vec![Series { name: "val_loss".into(), points: vec![(0.0, 1.1), (1.0, 0.4), (2.0, f64::NAN)] }],
+///     ..LineChart::default()
 /// });
 /// assert!(svg.starts_with("<svg") && svg.contains("<title"));
 /// ```
@@ -108,10 +110,11 @@ fn draw(chart: &LineChart, out: &mut String) -> Drawn {
     root.draw_text(&title, &style(15.0, INK, HPos::Left), at(16.0, 18.0))?;
     let header = legend(&root, chart)?;
 
-    let ys = chart.series.iter().flat_map(|s| s.points.iter()).filter(|p| p.0.is_finite()).map(|p| p.1);
-    let xs = chart.series.iter().flat_map(|s| s.points.iter());
-    let xs = xs.filter(|p| p.1.is_finite() && (!chart.log_y || p.1 > 0.0)).map(|p| p.0);
-    let (Some(x), Some(y)) = (Axis::around(xs, false, 0.0, 8), Axis::around(ys, chart.log_y, 0.04, 6)) else {
+    let fits = |value: f64, log: bool| value.is_finite() && (!log || value > 0.0);
+    let points = || chart.series.iter().flat_map(|s| s.points.iter());
+    let ys = points().filter(|p| fits(p.0, chart.log_x)).map(|p| p.1);
+    let xs = points().filter(|p| fits(p.1, chart.log_y)).map(|p| p.0);
+    let (Some(x), Some(y)) = (Axis::around(xs, chart.log_x, 0.0, 8), Axis::around(ys, chart.log_y, 0.04, 6)) else {
         let some = chart.series.iter().any(|s| s.points.iter().any(|p| p.0.is_finite() && p.1.is_finite()));
         let why = if some { "no positive values to draw on a logarithmic axis" } else { "no values yet" };
         let middle = at(f64::from(SIZE.0) / 2.0, f64::from(SIZE.1) / 2.0);
@@ -141,7 +144,7 @@ fn draw(chart: &LineChart, out: &mut String) -> Drawn {
         .draw()?;
     for (index, series) in chart.series.iter().enumerate() {
         let stroke = COLOURS[index % COLOURS.len()].stroke_width(2 * SCALE);
-        for run in runs(&series.points, &y) {
+        for run in runs(&series.points, &x, &y) {
             if chart.marks {
                 canvas.draw_series(run.iter().map(|point| Circle::new(*point, px(2.0), stroke.filled())))?;
             } else if let [only] = run.as_slice() {
@@ -181,9 +184,9 @@ fn legend<B: DrawingBackend<ErrorType = std::io::Error>>(
 }
 
 /// The stretches between gaps, each thinned to what a picture of this width can show.
-fn runs(points: &[(f64, f64)], y: &Axis) -> Vec<Vec<(f64, f64)>> {
+fn runs(points: &[(f64, f64)], x: &Axis, y: &Axis) -> Vec<Vec<(f64, f64)>> {
     points
-        .split(|p| !(p.0.is_finite() && y.contains(p.1)))
+        .split(|p| !(x.contains(p.0) && y.contains(p.1)))
         .filter(|run| !run.is_empty())
         .map(|run| thinned(run, 2 * SIZE.0 as usize))
         .collect()
@@ -266,8 +269,8 @@ mod tests {
             x_label: "epoch".into(),
             y_label: "loss".into(),
             log_y,
-            marks: false,
             series: series.into_iter().map(|(name, points)| Series { name: name.into(), points }).collect(),
+            ..LineChart::default()
         }
     }
 
@@ -319,7 +322,8 @@ mod tests {
     fn a_value_that_is_no_number_leaves_a_gap() {
         let points = vec![(0.0, 1.0), (1.0, 0.9), (2.0, f64::NAN), (3.0, f64::INFINITY), (4.0, 0.5), (5.0, 0.4)];
         let y = Axis::around([0.4, 1.0].into_iter(), false, 0.0, 5).unwrap();
-        assert_eq!(runs(&points, &y), [points[..2].to_vec(), points[4..].to_vec()]);
+        let x = Axis::around([0.0, 5.0].into_iter(), false, 0.0, 5).unwrap();
+        assert_eq!(runs(&points, &x, &y), [points[..2].to_vec(), points[4..].to_vec()]);
         well_formed(&lines(&chart(false, vec![("loss", points)])));
     }
 
@@ -349,6 +353,17 @@ mod tests {
                 well_formed(&lines(&chart(log, vec![("a", points)])));
             }
         }
+    }
+
+    #[test]
+    fn a_logarithmic_x_spreads_decades_evenly() {
+        let decades: Vec<(f64, f64)> = (-6..=1).map(|d| (10f64.powi(d), f64::from(d))).collect();
+        let mut wide = chart(false, vec![("loss", decades)]);
+        wide.log_x = true;
+        wide.series[0].points.push((0.0, 1.0));
+        let svg = lines(&wide);
+        well_formed(&svg);
+        assert!(svg.contains("1e-5") && svg.contains(">0.01<"), "{svg}");
     }
 
     #[test]

@@ -11,3 +11,4 @@ mod text;
 
 pub use blocks::{Bars, Matrix, bars, matrix};
 pub use lines::{LineChart, Series, lines};
+pub use text::number;

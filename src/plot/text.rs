@@ -38,7 +38,7 @@ pub(super) fn width(text: &str, font_size: f64) -> f64 {
 }
 
 /// Writes a number with at most `digits` significant digits and no trailing zeros: `0.31`, `12500`, `2e-5`.
-pub(super) fn number(value: f64, digits: usize) -> String {
+pub fn number(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".into() } else { "–".into() };
     }

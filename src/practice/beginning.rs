@@ -150,8 +150,38 @@ pub struct InputIndependent {
     pub seeing_loss: Option<f64>,
     /// And of the one whose inputs are all 0.
     pub blind_loss: Option<f64>,
+    /// Both by step, each a running mean.
+    pub curve: BlindCurve,
     /// What it means and what to do.
     pub advice: String,
+}
+
+/// Two losses by step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BlindCurve {
+    /// Steps completed.
+    pub step: Vec<u64>,
+    /// With the inputs; a number that is not finite is `null`.
+    pub seeing: Vec<Option<f64>>,
+    /// Without.
+    pub blind: Vec<Option<f64>>,
+}
+
+/// Share of the smoothed loss that is kept from step to step, in the curve alone.
+const SMOOTHING: f64 = 0.9;
+/// Steps between two points of the curve.
+const STRIDE: usize = 2;
+
+fn smoothed(losses: &[f64]) -> Vec<Option<f64>> {
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let values: Vec<Option<f64>> = losses
+        .iter()
+        .map(|loss| {
+            (sum, weight) = (SMOOTHING * sum + loss, SMOOTHING * weight + 1.0);
+            Some(sum / weight).filter(|value| value.is_finite())
+        })
+        .collect();
+    values.into_iter().step_by(STRIDE).collect()
 }
 
 /// Trains twice for a short while, once with all inputs at 0 and no words.
@@ -166,14 +196,22 @@ pub fn check_input_independent(
     let mut blind = examples.clone();
     blind.dense.fill(0.0);
     blind.tokens.iter_mut().for_each(|column| column.ids.fill(0));
-    let reach = |examples: &Examples<f64>| -> Option<f64> {
+    let run = |examples: &Examples<f64>| -> Vec<f64> {
         let mut run = ShortRun::new(architecture, *optimizer, penalties, batch_rows, seed, examples);
-        let losses: Vec<f64> = (0..STEPS).map(|_| run.step(optimizer.learning_rate)).collect();
-        let end = &losses[losses.len() * 3 / 4..];
+        (0..STEPS).map(|_| run.step(optimizer.learning_rate)).collect()
+    };
+    let reached = |losses: &[f64]| {
+        let end = losses.get(losses.len() * 3 / 4..).filter(|end| !end.is_empty())?;
         Some(end.iter().sum::<f64>() / end.len() as f64).filter(|loss| loss.is_finite())
     };
     let possible = steps_one_by_one(optimizer) && examples.rows > 0;
-    let (seeing_loss, blind_loss) = if possible { (reach(examples), reach(&blind)) } else { (None, None) };
+    let (seeing, blind) = if possible { (run(examples), run(&blind)) } else { (Vec::new(), Vec::new()) };
+    let (seeing_loss, blind_loss) = (reached(&seeing), reached(&blind));
+    let curve = BlindCurve {
+        step: (0..seeing.len() as u64).step_by(STRIDE).collect(),
+        seeing: smoothed(&seeing),
+        blind: smoothed(&blind),
+    };
     let (verdict, advice) = match (seeing_loss, blind_loss) {
         (Some(seeing), Some(blind)) if seeing < GAIN * blind => (
             Verdict::Passed,
@@ -189,5 +227,5 @@ pub fn check_input_independent(
         (None, Some(_)) => (Verdict::Failed, "Training blew up: lower the learning rate.".to_owned()),
         _ => (Verdict::Unchecked, "This optimizer takes no steps one by one.".to_owned()),
     };
-    InputIndependent { verdict, steps: STEPS, seeing_loss, blind_loss, advice }
+    InputIndependent { verdict, steps: STEPS, seeing_loss, blind_loss, curve, advice }
 }

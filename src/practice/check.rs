@@ -4,15 +4,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Verdict, beginning_rows, check_gradient, check_init, check_initial_loss, check_input_independent, check_lr_range,
-    check_overfit, gradient_rows, overfit_rows, range_rows,
+    HeldOut, Verdict, beginning_rows, check_data, check_gradient, check_init, check_initial_loss,
+    check_input_independent, check_lr_range, check_overfit, gradient_rows, overfit_rows, range_rows,
 };
 use crate::data::{DataError, Encoder, Examples, Table};
-use crate::nn::Penalties;
+use crate::nn::{Network, Penalties};
 use crate::train::Plan;
 
 /// The names of all checks.
-pub const CHECKS: [&str; 6] = ["initial_loss", "gradient", "overfit", "init", "input_independent", "lr_range"];
+pub const CHECKS: [&str; 7] = ["data", "initial_loss", "gradient", "overfit", "init", "input_independent", "lr_range"];
 
 /// Rows of the training part on which the first loss is looked at.
 const INITIAL_LOSS_ROWS: usize = 2_000;
@@ -30,6 +30,8 @@ pub struct Subject<'a> {
     pub encoder: &'a Encoder,
     /// The rows that train.
     pub train_rows: &'a [u32],
+    /// The rows that do not.
+    pub held_out: HeldOut<'a>,
     /// First parameters and buffers, where they are not drawn by the plan's seed.
     pub weights: Option<(&'a [f64], &'a [f64])>,
 }
@@ -50,10 +52,17 @@ pub struct Report {
 /// # Errors
 /// Rows that cannot be encoded.
 pub fn check(name: &str, subject: &Subject<'_>) -> Result<Option<Report>, DataError> {
-    let Subject { plan, penalties, table, encoder, train_rows, weights } = *subject;
+    let Subject { plan, penalties, table, encoder, train_rows, held_out, weights } = *subject;
     let (architecture, optimizer, seed, rows) = (&plan.architecture, &plan.optimizer, plan.seed, plan.batch_rows());
+    // Weights without running statistics of their own start with those of an untrained network.
+    let initial = Network::new(architecture.clone()).initial_buffers::<f64>();
+    let weights = weights.map(|(parameters, own)| (parameters, if own.is_empty() { initial.as_slice() } else { own }));
     let on = |rows: &[u32]| -> Result<Examples<f64>, DataError> { encoder.encode::<f64>(table, rows) };
     Ok(Some(match name {
+        "data" => {
+            let found = check_data(table, encoder, train_rows, held_out)?;
+            report(found.verdict, &found.advice, &found)
+        }
         "initial_loss" => {
             let stride = train_rows.len().div_ceil(INITIAL_LOSS_ROWS).max(1);
             let some: Vec<u32> = train_rows.iter().copied().step_by(stride).collect();

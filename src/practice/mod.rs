@@ -8,17 +8,20 @@ mod batch;
 mod beginning;
 mod chance;
 mod check;
+mod dataset;
 pub mod diagnosis;
 mod gradient;
 mod initial_loss;
 mod lr_range;
 mod overfit;
 mod short;
+mod tell;
 
 pub use beginning::{
-    InitStatistics, InputIndependent, LayerAtStart, beginning_rows, check_init, check_input_independent,
+    BlindCurve, InitStatistics, InputIndependent, LayerAtStart, beginning_rows, check_init, check_input_independent,
 };
 pub use check::{CHECKS, Report, Subject, check};
+pub use dataset::{ColumnTells, DataCheck, DataFinding, HeldOut, check_data};
 pub use gradient::{GradientCheck, GradientPoint, TensorCheck, Worst, check_gradient, gradient_rows};
 pub use initial_loss::{InitialLoss, TaskInitialLoss, check_initial_loss};
 pub use lr_range::{LrRange, RangeCurve, check_lr_range, range_rows};

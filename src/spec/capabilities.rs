@@ -57,7 +57,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     ),
     ("checkpoints", "every auto, keep 3", "How often, and how many are kept."),
     ("record", "auto", "step_metrics and layer_statistics: auto, true or false."),
-    ("checks", "initial_loss, and gradient up to 200,000 parameters", "Checks before training."),
+    ("checks", "data, initial_loss, and gradient up to 200,000 parameters", "Checks before training."),
     ("on_failed_check", "warn", "warn or stop."),
     ("limits", "none", "max_seconds, and a target value of a metric at which to stop."),
     ("warm_start", "none", "Another job's checkpoint, or uploaded weights."),

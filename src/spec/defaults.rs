@@ -55,5 +55,9 @@ pub(super) fn patience(epochs: u64) -> u64 {
 
 /// The checks that cost little beside the training itself.
 pub(super) fn checks(sizes: &Sizes) -> Vec<&'static str> {
-    if sizes.parameters <= CHECKED_PARAMETERS { vec!["initial_loss", "gradient"] } else { vec!["initial_loss"] }
+    let mut checks = vec!["data", "initial_loss"];
+    if sizes.parameters <= CHECKED_PARAMETERS {
+        checks.push("gradient");
+    }
+    checks
 }

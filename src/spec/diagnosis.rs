@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use super::catalogue::real;
 use super::layers::Layer;
 use super::patch::merge_patch;
-use super::resolved::ResolvedSpec;
+use super::resolved::{OutputBias, ResolvedSpec};
 use super::schema::{Schema, SchemaColumn};
-use super::targets::{Target, TargetType};
+use super::split::Split;
+use super::targets::{ClassWeight, Target, TargetType};
 use super::training::{BatchSize, Clipping};
 use crate::practice::diagnosis::{Change, Facts, Finding, HiddenFacts, TaskFacts};
 
@@ -38,7 +39,12 @@ pub fn facts(spec: &ResolvedSpec, schema: &Schema) -> Facts {
             Some(Clipping::Norm(limit)) => Some(limit),
             _ => None,
         },
+        duplicates_apart: matches!(
+            spec.split,
+            Split::Shares { together: false, .. } | Split::Datasets { together: false, .. }
+        ),
         early_stopping: spec.early_stopping.is_some(),
+        prior_bias: matches!(spec.output_bias, OutputBias::Prior),
         unscaled_inputs: spec
             .warnings
             .iter()
@@ -81,8 +87,11 @@ fn task(target: &Target, schema: &Schema, alone: bool) -> TaskFacts {
         (TargetType::Regression, "mae") => variance.map(|variance| 0.8 * variance.sqrt()),
         _ => None,
     };
-    let majority = shares.filter(|_| classes.is_some()).map(|shares| shares.into_iter().fold(0.0, f64::max));
-    TaskFacts { name: target.name.clone(), classes, majority, chance, weight: target.weight }
+    let shares = shares.filter(|_| classes.is_some());
+    let majority = shares.as_ref().map(|shares| shares.iter().copied().fold(0.0, f64::max));
+    let minority = shares.as_ref().map(|shares| shares.iter().copied().fold(1.0, f64::min));
+    let even_classes = matches!(target.class_weight, ClassWeight::Even);
+    TaskFacts { name: target.name.clone(), classes, majority, minority, even_classes, chance, weight: target.weight }
 }
 
 /// A finding as JSON, with its changes as a merge patch: what the diagnosis answers and what the events of a job tell.
@@ -150,7 +159,14 @@ fn one(change: &Change, spec: &Value) -> Value {
             let kind = spec.pointer("/schedule/type").cloned().unwrap_or(json!("constant"));
             json!({"schedule": {"type": kind, "warmup": {"steps": steps}}})
         }
-        Change::TaskWeight(task, weight) => targets(spec, task, "weight", real(*weight)),
+        Change::TaskWeight(task, weight) => targets(spec, Some(task), "weight", real(*weight)),
+        Change::Exclude(columns) => {
+            let known = spec.pointer("/inputs/exclude").and_then(Value::as_array).cloned().unwrap_or_default();
+            let more = columns.iter().map(|column| json!(column)).filter(|column| !known.contains(column));
+            json!({"inputs": {"exclude": known.iter().cloned().chain(more).collect::<Vec<_>>()}})
+        }
+        Change::DuplicatesTogether => json!({"split": {"duplicates": "together"}}),
+        Change::BalancedClasses => targets(spec, None, "class_weight", json!("balanced")),
     }
 }
 
@@ -163,11 +179,12 @@ fn layers(spec: &Value, change: impl Fn(&mut Map<String, Value>)) -> Value {
     layers
 }
 
-fn targets(spec: &Value, task: &str, field: &str, value: Value) -> Value {
+/// The targets as they are, one of them or all with a change.
+fn targets(spec: &Value, task: Option<&str>, field: &str, value: Value) -> Value {
     let mut targets = spec.get("targets").cloned().unwrap_or_else(|| json!([]));
     for target in targets.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         let name = target.get("name").or_else(|| target.get("column")).and_then(Value::as_str);
-        if name == Some(task) {
+        if task.is_none() || name == task {
             target.insert(field.to_owned(), value.clone());
         }
     }

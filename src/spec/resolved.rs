@@ -158,7 +158,7 @@ impl ResolvedSpec {
         self.precision == "f64"
     }
 
-    /// The checks to run before training: `initial_loss`, `gradient`, `overfit`.
+    /// The checks to run before training: `data`, `initial_loss`, `gradient`, ….
     pub fn checks(&self) -> &[&'static str] {
         &self.checks
     }

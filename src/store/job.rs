@@ -361,6 +361,19 @@ impl Store {
         Ok((status_of(&row)?, row.try_get::<i64, _>("revision")? as u64))
     }
 
+    /// Reads what the diagnosis of a job looks at beside its curves; `None` while no worker has written it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn job_facts(&self, id: JobId) -> Result<Option<Value>, StoreError> {
+        let row = sqlx::query("SELECT facts FROM job WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?
+            .ok_or_else(|| StoreError::not_found("job", id))?;
+        document(&row, "facts")
+    }
+
     /// Lists the datasets that a job needs beside the one it trains on.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub struct Record {
     pub parameters: Option<u64>,
     /// Reports of checks.
     pub reports: Vec<NewReport>,
+    /// What the diagnosis looks at beside the curves.
+    pub facts: Option<Value>,
 }
 
 /// Tells how a worker lets go of a job.
@@ -155,6 +157,7 @@ async fn write(tx: &mut Tx, job: &Held, record: Record) -> Result<(), StoreError
            last = coalesce(?7, last),
            train_seconds = coalesce(?8, train_seconds),
            parameters = coalesce(?9, parameters),
+           facts = coalesce(?10, facts),
            revision = revision + 1
          WHERE seq = ?1",
     )
@@ -167,6 +170,7 @@ async fn write(tx: &mut Tx, job: &Held, record: Record) -> Result<(), StoreError
     .bind(record.last.map(|value| value.to_string()))
     .bind(record.train_seconds)
     .bind(record.parameters.map(|n| n as i64))
+    .bind(record.facts.map(|value| value.to_string()))
     .execute(&mut tx.connection)
     .await?;
     tx.job_changed(job.id);

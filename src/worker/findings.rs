@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::recorder::Recorder;
 use crate::id::JobId;
-use crate::practice::diagnosis::{Curves, Diverged, Facts, Finding, Run, Severity, diagnose};
+use crate::practice::diagnosis::{Checked, Curves, Diverged, Facts, Finding, Run, Severity, diagnose};
 use crate::spec;
 use crate::store::{Axis, Level, MetricColumn, MetricQuery, Metrics, NewEvent, Store, StoreError};
 
@@ -18,6 +18,7 @@ const BETWEEN: Duration = Duration::from_secs(2);
 pub(super) struct Findings {
     facts: Facts,
     curves: Curves,
+    checked: Checked,
     /// The resolved spec, from which patches are rendered.
     spec: Value,
     told: Vec<&'static str>,
@@ -33,7 +34,11 @@ pub(super) struct End {
 impl Findings {
     /// `curves` are what earlier attempts recorded.
     pub fn new(facts: Facts, spec: Value, curves: Curves) -> Findings {
-        Findings { facts, curves, spec, told: Vec::new(), looked_at: Instant::now() }
+        Findings { facts, curves, checked: Checked::default(), spec, told: Vec::new(), looked_at: Instant::now() }
+    }
+
+    pub fn checked(&mut self) -> &mut Checked {
+        &mut self.checked
     }
 
     pub fn curves(&mut self) -> &mut Curves {
@@ -62,9 +67,7 @@ impl Findings {
             is_over: end.is_some(),
             epochs_done: end.as_ref().is_some_and(|end| end.epochs_done),
             diverged: end.and_then(|end| end.diverged),
-            // Failed checks were told when they failed.
-            gradient_failed: false,
-            overfit_failed: false,
+            checked: &self.checked,
         };
         for finding in diagnose(&run).iter().filter(|finding| wanted(finding)) {
             if !self.told.contains(&finding.code) {

@@ -12,6 +12,7 @@ use super::run::{Ended, Session};
 use super::start;
 use crate::data::{self, DataError, Encoder, Table};
 use crate::id::DatasetId;
+use crate::practice::HeldOut;
 use crate::practice::diagnosis::{Curves, Diverged, Facts};
 use crate::spec::{self, ResolvedSpec, Schema};
 use crate::store::{Dataset, Level, NewEvent};
@@ -135,8 +136,27 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         Start::Fresh if !vectors.is_empty() => train::start_with_vectors(&plan, &encoder, &vectors),
         other => other,
     };
-    let subject = Subject { spec, plan: &plan, table, encoder: &encoder, train_rows: &parts.train, start: &start };
-    checks::run(session, recorder, &subject)?;
+    let curves = match session.job.attempt {
+        0..=1 => Curves::default(),
+        _ => session.runtime.block_on(findings::recorded_curves(session.store, session.job.id))?,
+    };
+    recorder.latest().facts = serde_json::to_value(facts).ok();
+    let mut findings = Findings::new(facts.clone(), spec.to_json(), curves);
+    let held_out: Vec<u32> = parts.validation.iter().chain(&parts.test).copied().collect();
+    let others: Vec<&Table> = validation.iter().chain(test).collect();
+    let subject = Subject {
+        spec,
+        plan: &plan,
+        table,
+        encoder: &encoder,
+        train_rows: &parts.train,
+        held_out: HeldOut { rows: &held_out, tables: &others },
+        start: &start,
+    };
+    if let Err(failure) = checks::run(session, recorder, &subject, findings.checked()) {
+        findings.end(recorder, End { epochs_done: false, diverged: None });
+        return Err(failure);
+    }
     let rows = |part: &Option<data::Examples<T>>| part.as_ref().map_or(0, |examples| examples.rows);
     let (train_rows, validation_rows, test_rows) = (data.train.rows, rows(&data.validation), rows(&data.test));
     recorder.event(NewEvent {
@@ -149,11 +169,6 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
     });
     let keep = keep(spec);
     let settings = Settings { max_seconds: spec.max_seconds(), keep, seconds_before: session.job.train_seconds };
-    let curves = match session.job.attempt {
-        0..=1 => Curves::default(),
-        _ => session.runtime.block_on(findings::recorded_curves(session.store, session.job.id))?,
-    };
-    let findings = Findings::new(facts.clone(), spec.to_json(), curves);
     let mut watch = Watch::new(recorder, session.control, settings, findings);
     let outcome = train::fit(&plan, &data, start, &mut watch);
     match outcome {

@@ -28,6 +28,7 @@ mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]
 mod kit;
 mod order;
+mod planted;
 mod predicting;
 mod readme;
 mod repeated;

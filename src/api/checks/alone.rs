@@ -2,6 +2,8 @@
 //!
 //! Not here: what a check does (`practice`).
 
+use std::path::PathBuf;
+
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
@@ -17,18 +19,19 @@ use crate::api::jobs::job_id;
 use crate::api::models;
 use crate::api::problem::{Fault, Kind, Problem, ProblemBody, shortened};
 use crate::api::specs;
-use crate::data::{Encoder, Table, split};
+use crate::data::{Encoder, Table, split, vectors};
 use crate::id::JobId;
 use crate::practice;
 use crate::spec::ResolvedSpec;
 use crate::store::{Dataset, IdempotencyKey, NewReport};
 use crate::train::checkpoint::decode;
+use crate::train::{Start, start_with_vectors};
 
 /// What to check: a spec, or a job.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the JSON that `read` reads")]
 pub(super) struct CheckRequest {
-    /// `gradient`, `initial_loss`, `overfit`, `init`, `input_independent` or `lr_range`.
+    /// `data`, `gradient`, `initial_loss`, `overfit`, `init`, `input_independent` or `lr_range`.
     #[schema(example = "gradient")]
     kind: String,
     /// A job spec; either this or `job`.
@@ -112,27 +115,34 @@ struct Material {
     kind: &'static str,
     spec: ResolvedSpec,
     dataset: Dataset,
+    /// The tables of datasets of their own that validate and test.
+    held_out: Vec<PathBuf>,
+    /// The files of word vectors, each with the name of its table.
+    vectors: Vec<(String, PathBuf)>,
     checkpoint: Option<Vec<u8>>,
 }
 
 async fn run(app: App, wanted: Wanted, key: Option<IdempotencyKey>) -> Result<Response, Problem> {
-    let (job, spec, dataset, checkpoint) = match wanted.subject {
+    let (job, spec, dataset, held_out, checkpoint) = match wanted.subject {
         Subject::Spec(request) => {
             let proved = specs::prove(&app, &request, true).await?;
-            (None, proved.spec, specs::stored(proved.dataset)?, None)
+            (None, proved.spec, specs::stored(proved.dataset)?, proved.others, None)
         }
         Subject::Job(id, key) => {
-            let evaluation::Material { resolved: spec, dataset, .. } =
+            let evaluation::Material { resolved: spec, dataset, validation, test } =
                 evaluation::material(&app, &app.store().job_get(id).await?).await?;
+            let held_out = validation.into_iter().chain(test).collect();
             let bytes = match key {
                 Some(key) => Some(app.store().checkpoint_read(models::checkpoint(&app, id, &key).await?.id).await?),
                 None => None,
             };
-            (Some(id), spec, dataset, bytes)
+            (Some(id), spec, dataset, held_out, bytes)
         }
     };
     let path = app.store().dataset_table(&dataset);
-    let material = Material { kind: wanted.kind, spec, dataset, checkpoint };
+    let held_out = held_out.iter().map(|other| app.store().dataset_table(other)).collect();
+    let vectors = vector_files(&app, &spec).await?;
+    let material = Material { kind: wanted.kind, spec, dataset, held_out, vectors, checkpoint };
     let report = app.blocking(move || check(&material, &Table::open(&path)?)).await?;
     answer(&app.store().report_put(job, report, key).await?)
 }
@@ -142,24 +152,60 @@ fn answer(report: &crate::store::Report) -> Result<Response, Problem> {
     Ok((StatusCode::CREATED, [(LOCATION, location)], axum::Json(super::body(report))).into_response())
 }
 
+/// Where the word vectors lie that a spec names.
+async fn vector_files(app: &App, spec: &ResolvedSpec) -> Result<Vec<(String, PathBuf)>, Problem> {
+    let mut files = Vec::new();
+    for (table, id) in spec.vectors() {
+        let id = id.parse().map_err(|error| crate::api::error::no_such("weights", id, &error))?;
+        files.push((table.to_owned(), app.store().weights_file(&app.store().weights_get(id).await?)));
+    }
+    Ok(files)
+}
+
 /// Splits, encodes and checks (blocking).
 fn check(material: &Material, table: &Table) -> Result<NewReport, Problem> {
-    let Material { kind, spec, checkpoint, .. } = material;
-    let train_rows = split::split(table, &spec.split_plan(), spec.seed())?.train;
+    let Material { kind, spec, held_out: others, vectors, checkpoint, .. } = material;
+    let split::Split { train: train_rows, validation: mut held_out, test, .. } =
+        split::split(table, &spec.split_plan(), spec.seed())?;
+    held_out.extend(test);
+    let others = others.iter().map(|path| Table::open(path)).collect::<Result<Vec<Table>, _>>()?;
+    let others: Vec<&Table> = others.iter().collect();
+    let vectors = vectors
+        .iter()
+        .map(|(table, path)| {
+            let bytes = std::fs::read(path).map_err(Problem::internal)?;
+            Ok((table.clone(), vectors::read::<f64>(&bytes).map_err(Problem::internal)?))
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
     let checkpoint = checkpoint.as_deref().map(decode).transpose().map_err(Problem::internal)?;
     let encoder = match &checkpoint {
         Some(checkpoint) => Encoder::from_json(&checkpoint.encoder)?,
-        None => Encoder::fit(table, &spec.encoder_plan(), &train_rows)?,
+        None => {
+            let mut plan = spec.encoder_plan();
+            for (name, vectors) in &vectors {
+                let table = plan.tables.iter_mut().find(|table| table.name == *name);
+                table.into_iter().for_each(|table| table.words.clone_from(&vectors.words));
+            }
+            Encoder::fit(table, &plan, &train_rows)?
+        }
     };
-    let weights = checkpoint.as_ref().map(|one| (one.parameters::<f64>(), one.buffers::<f64>()));
-    let weights = weights.as_ref().map(|(parameters, buffers)| (parameters.as_slice(), buffers.as_slice()));
     let (plan, penalties) = (spec.plan(&encoder, train_rows.len()), spec.penalties());
+    let weights = match &checkpoint {
+        Some(one) => Some((one.parameters::<f64>(), one.buffers::<f64>())),
+        None if vectors.is_empty() => None,
+        None => match start_with_vectors(&plan, &encoder, &vectors) {
+            Start::Weights { parameters, buffers } => Some((parameters, buffers.unwrap_or_default())),
+            _ => None,
+        },
+    };
+    let weights = weights.as_ref().map(|(parameters, buffers)| (parameters.as_slice(), buffers.as_slice()));
     let subject = practice::Subject {
         plan: &plan,
         penalties: &penalties,
         table,
         encoder: &encoder,
         train_rows: &train_rows,
+        held_out: practice::HeldOut { rows: &held_out, tables: &others },
         weights,
     };
     let found = practice::check(kind, &subject)?.ok_or_else(|| Problem::internal(format!("no check {kind}")))?;

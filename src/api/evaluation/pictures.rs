@@ -21,6 +21,8 @@ const MOST_CURVES: usize = 12;
 const MOST_CELLS: usize = 60;
 /// Points of a cloud, at most.
 const MOST_POINTS: usize = 2_000;
+/// Targets that a page draws.
+const MOST_TARGETS: usize = 4;
 /// Columns in a picture of importance.
 const MOST_BARS: usize = 30;
 
@@ -94,12 +96,28 @@ pub(super) async fn picture(
     Ok(conditional::tagged(([(CONTENT_TYPE, "image/svg+xml")], svg).into_response(), &tag))
 }
 
+/// The pictures that the first targets have, each with its title: classes confused, how far probabilities can be trusted, residuals.
+pub(super) fn of_page(opened: &Opened) -> Vec<(String, String)> {
+    let targets: Vec<String> =
+        opened.question.model.predictor.encoder().targets().iter().map(|target| target.name.clone()).collect();
+    let kinds =
+        [("confusion", Picture::Confusion), ("calibration", Picture::Calibration), ("residuals", Picture::Residuals)];
+    let mut found = Vec::new();
+    for (place, target) in targets.iter().enumerate().take(MOST_TARGETS) {
+        for (name, kind) in kinds {
+            // A target that has no such picture is no fault here.
+            found.extend(draw(kind, opened, place).ok().map(|svg| (format!("{name} of {target}"), svg)));
+        }
+    }
+    found
+}
+
 fn draw(kind: Picture, opened: &Opened, place: usize) -> Result<String, Problem> {
     if matches!(kind, Picture::Importance) {
         let (found, rows) = explain::importances(opened, 5)?;
         let values = found.iter().take(MOST_BARS).map(|one| (one.column.clone(), one.loss.mean, one.loss.std));
         let title = format!("rise of the loss when a column is dealt out anew · {} rows of {}", rows, opened.part);
-        return Ok(bars(&Bars { title, values: values.collect() }));
+        return Ok(bars(&Bars { title, values: values.collect(), ..Bars::default() }));
     }
     let judged = opened.question.model.predictor.judge(&opened.table, &opened.judged_rows())?;
     let Some(judged) = judged.into_iter().nth(place) else { return Err(Problem::not_found("target", "first")) };

@@ -12,14 +12,15 @@ use super::wire::{self, JobBody};
 use super::{job_id, wait};
 use crate::api::App;
 use crate::api::conditional;
+use crate::api::diagnosis;
 use crate::api::edge::RequestId;
 use crate::api::extract::{FromParams, JsonBody, Params, Query};
 use crate::api::idempotency::Idempotency;
-use crate::api::problem::{Problem, ProblemBody};
+use crate::api::problem::{Fault, Kind, Problem, ProblemBody, shortened};
 use crate::api::specs;
 use crate::id::JobId;
 use crate::spec;
-use crate::store::{IdempotencyKey, Job, JobDataset, NewJob};
+use crate::store::{EventFilter, IdempotencyKey, Job, JobDataset, NewJob};
 
 /// How to answer a new job.
 #[derive(Debug, Clone, Copy, IntoParams)]
@@ -54,12 +55,30 @@ pub(super) async fn create(
     idempotency: Idempotency,
     JsonBody(request): JsonBody,
 ) -> Result<Response, Problem> {
-    begin(app, params, idempotency, Submission { sent: request, fork_of: None, request_id, key: None }).await
+    begin(app, params, idempotency, Submission { sent: request, fork: None, request_id, key: None }).await
+}
+
+/// Why a job is forked, and how to answer.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ForkParams {
+    #[param(ignore)]
+    create: CreateParams,
+    /// The code of the finding that led to it, kept in the new job's `parent`. With the body `{}` the change that the finding offers
+    /// is made.
+    #[param(required = false, example = "steps_too_small")]
+    finding: Option<String>,
+}
+
+impl FromParams for ForkParams {
+    fn read(params: &mut Params) -> ForkParams {
+        ForkParams { create: CreateParams::read(params), finding: params.text("finding") }
+    }
 }
 
 /// Starts a changed copy of a job: the body is a merge patch (RFC 7396) of its request; the seed is kept.
 #[utoipa::path(post, path = "/v1/jobs/{job}/fork", tag = "jobs",
-    params(("job" = String, Path, description = "The job's id"), CreateParams,
+    params(("job" = String, Path, description = "The job's id"), CreateParams, ForkParams,
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
     request_body(content = Value, example = json!({"optimizer": {"learning_rate": 0.01}})),
     responses((status = 201, description = "The new job", body = JobBody),
@@ -68,13 +87,28 @@ pub(super) async fn create(
 pub(super) async fn fork(
     State(app): State<App>,
     Path(job): Path<String>,
-    Query(params): Query<CreateParams>,
+    Query(params): Query<ForkParams>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     idempotency: Idempotency,
     JsonBody(patch): JsonBody,
 ) -> Result<Response, Problem> {
-    let fork_of = Some(job_id(&job)?);
-    begin(app, params, idempotency, Submission { sent: patch, fork_of, request_id, key: None }).await
+    let fork = Fork { of: job_id(&job)?, finding: params.finding };
+    begin(app, params.create, idempotency, Submission { sent: patch, fork: Some(fork), request_id, key: None }).await
+}
+
+/// The finding of that code, as the job has it now or as it was told while the job ran.
+async fn found(app: &App, job: &Job, code: &str) -> Result<Value, Problem> {
+    let mut known = diagnosis::findings(app, job).await?;
+    let filter = EventFilter { kind: vec!["finding".to_owned()], ..EventFilter::default() };
+    let told = app.store().event_list(job.id, &filter, None, true, 100).await?;
+    known.extend(told.into_iter().map(|event| event.data));
+    if let Some(finding) = known.iter().find(|finding| finding["code"] == code) {
+        return Ok(finding.clone());
+    }
+    let codes: Vec<&str> = known.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    let there = if codes.is_empty() { "it has none".to_owned() } else { format!("it has {}", codes.join(", ")) };
+    let detail = format!("the diagnosis of this job has no finding `{}`; {there}", shortened(code));
+    Err(Problem::faults(Kind::InvalidBody, vec![Fault::parameter("finding", detail)]))
 }
 
 /// The parent's request with the patch applied, on the same dataset and with the same seed unless the patch says otherwise.
@@ -97,19 +131,40 @@ async fn patched(app: &App, parent: &Job, patch: &Value) -> Result<Value, Proble
 struct Submission {
     /// The body: a spec, or the patch of a fork.
     sent: Value,
-    fork_of: Option<JobId>,
+    fork: Option<Fork>,
     request_id: String,
     key: Option<IdempotencyKey>,
+}
+
+/// Of which job, and because of which finding.
+struct Fork {
+    of: JobId,
+    finding: Option<String>,
 }
 
 impl Submission {
     /// The spec as a client would have sent it, and where it comes from. Looked up only when the job is made: the first answer to a
     /// key is given again even when the parent is gone.
     async fn request(&self, app: &App) -> Result<(Value, Option<Value>), Problem> {
-        let Some(id) = self.fork_of else { return Ok((self.sent.clone(), None)) };
-        let parent = app.store().job_get(id).await?;
-        let request = patched(app, &parent, &self.sent).await?;
-        Ok((request, Some(json!({"job": parent.id, "relation": "fork", "finding": null, "patch": self.sent}))))
+        let Some(fork) = &self.fork else { return Ok((self.sent.clone(), None)) };
+        let parent = app.store().job_get(fork.of).await?;
+        let finding = match &fork.finding {
+            Some(code) => Some(found(app, &parent, code).await?),
+            None => None,
+        };
+        let of = |name: &str| finding.as_ref().map_or(Value::Null, |finding| finding[name].clone());
+        let is_empty = self.sent.as_object().is_some_and(serde_json::Map::is_empty);
+        let patch = if finding.is_some() && is_empty { of("patch") } else { self.sent.clone() };
+        if patch.is_null() && finding.is_some() {
+            let advice = of("advice").as_str().unwrap_or_default().to_owned();
+            let detail = format!("this finding offers no change: send one of your own. {advice}");
+            return Err(Problem::faults(Kind::InvalidBody, vec![Fault::at("", detail)]));
+        }
+        let request = patched(app, &parent, &patch).await?;
+        let from = json!({
+            "job": parent.id, "relation": "fork", "finding": of("code"), "message": of("message"), "patch": patch,
+        });
+        Ok((request, Some(from)))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::store::{Axis, MetricColumn, MetricQuery, Metrics, Status};
 /// At most so many points an answer.
 const MOST_POINTS: usize = 10_000;
 /// A curve of more points than the picture has pixels is thinned.
-const PICTURE_POINTS: usize = 2_000;
+pub(super) const PICTURE_POINTS: usize = 2_000;
 /// What stands before the named columns.
 /// What the names of the layers' statistics begin with: they are told where they are named, or by `…/layers`.
 pub(super) const LAYER: &str = "layer/";
@@ -278,15 +278,28 @@ pub(super) async fn picture(
 }
 
 async fn chart(app: &App, id: JobId, wanted: &PictureParams, title: String) -> Result<LineChart, Problem> {
-    let x = match wanted.by {
+    let losses = wanted.names.is_empty();
+    let chosen = if losses { vec!["loss".to_owned(), "val_loss".to_owned()] } else { wanted.names.clone() };
+    let chart = curves(app, id, wanted.by, &chosen, title, wanted.log).await?;
+    Ok(if losses { LineChart { y_label: "loss".to_owned(), ..chart } } else { chart })
+}
+
+/// Named metrics of a job as a chart; those that it does not have are left out.
+pub(in crate::api) async fn curves(
+    app: &App,
+    id: JobId,
+    by: Axis,
+    chosen: &[String],
+    title: String,
+    log_y: bool,
+) -> Result<LineChart, Problem> {
+    let x = match by {
         Axis::Epoch => "epoch",
         Axis::Step => "step",
     };
-    let chosen =
-        if wanted.names.is_empty() { vec!["loss".to_owned(), "val_loss".to_owned()] } else { wanted.names.clone() };
     let mut names = vec![x.to_owned()];
     names.extend(chosen.iter().filter(|name| *name != x).cloned());
-    let query = MetricQuery { axis: wanted.by, names, after: 0, limit: usize::MAX, max_points: Some(PICTURE_POINTS) };
+    let query = MetricQuery { axis: by, names, after: 0, limit: usize::MAX, max_points: Some(PICTURE_POINTS) };
     let metrics = app.store().metric_read(id, &query).await?;
     let (keys, curves) = match metrics.columns.split_first() {
         Some((keys, curves)) => (keys.values.clone(), curves),
@@ -299,9 +312,9 @@ async fn chart(app: &App, id: JobId, wanted: &PictureParams, title: String) -> R
     Ok(LineChart {
         title,
         x_label: x.to_owned(),
-        y_label: if wanted.names.is_empty() { "loss".to_owned() } else { chosen.join(", ") },
-        log_y: wanted.log,
-        marks: false,
+        y_label: chosen.join(", "),
+        log_y,
         series: series.collect(),
+        ..LineChart::default()
     })
 }

@@ -63,7 +63,7 @@ pub(crate) struct JobBody {
     parameters: Option<u64>,
     /// Estimate of the memory it needs.
     memory_bytes: Option<u64>,
-    /// The job it came from: `{"job","relation","finding","patch"}`.
+    /// The job it came from: `{"job","relation","finding","message","patch"}`; `finding` is the code of the finding that led to it.
     #[schema(value_type = Option<Object>)]
     parent: Option<Value>,
     /// What the server noticed when it took the job in.
@@ -218,6 +218,11 @@ fn links(id: &str) -> Value {
         "log": format!("{base}/log"),
         "loss": format!("{base}/loss.svg"),
         "checkpoints": format!("{base}/checkpoints"),
+        "checks": format!("{base}/checks"),
+        "diagnosis": format!("{base}/diagnosis"),
+        "layers": format!("{base}/layers"),
+        "lineage": format!("{base}/lineage"),
+        "report": format!("{base}/report"),
         "evaluation": format!("{base}/evaluation"),
         "predictions": format!("{base}/predictions"),
     })

@@ -31,17 +31,48 @@ pub(super) fn majority_only(run: &Run<'_>) -> Option<Finding> {
     })
 }
 
+/// A rare class is almost never said. How often a class is recalled is not recorded; but a model that is hardly better than always saying
+/// the most frequent class, although it has learned something, cannot say the others often.
+pub(super) fn rare_class(run: &Run<'_>) -> Option<Finding> {
+    let [task] = run.facts.tasks.as_slice() else { return None };
+    let (majority, minority, chance) = (task.majority?, task.minority?, task.chance?);
+    let accuracy = run.last("val_accuracy").or_else(|| run.last("accuracy"))?;
+    let loss = run.last("val_loss").or_else(|| run.training_loss())?;
+    let ignored = accuracy <= majority + 0.2 * (1.0 - majority) && majority >= 0.8 && majority >= 10.0 * minority;
+    let learned = loss < 0.98 * chance;
+    if run.epochs() < 3 || !task.even_classes || !ignored || !learned {
+        return None;
+    }
+    Some(Finding {
+        code: "rare_class_ignored",
+        severity: Severity::Warn,
+        message: format!(
+            "The rare class is hardly ever predicted: {:.1} % are right, the most frequent class is {:.1} % and the rarest {:.1} % of the rows.",
+            100.0 * accuracy,
+            100.0 * majority,
+            100.0 * minority
+        ),
+        evidence: vec![("accuracy", accuracy), ("majority_share", majority), ("minority_share", minority)],
+        advice:
+            "Weigh the classes by how rare they are, and judge by balanced accuracy and F1, which the evaluation has."
+                .to_owned(),
+        changes: vec![Change::BalancedClasses],
+        source: "Karpathy's recipe",
+    })
+}
+
 /// Twenty rows could not be learned by heart.
 pub(super) fn cannot_overfit(run: &Run<'_>) -> Option<Finding> {
-    run.overfit_failed.then(|| Finding {
+    let advice = run.checked.overfit_failed.as_ref()?;
+    // More units do not help where nothing can: equal inputs with different labels.
+    let contradicting = run.checked.data.iter().any(|fault| fault.code == "contradicting_labels");
+    Some(Finding {
         code: "cannot_overfit",
         severity: Severity::Error,
         message: "The network cannot even learn twenty rows by heart.".to_owned(),
         evidence: Vec::new(),
-        advice: "Look at the report of the overfit check: rows with the same inputs and different labels cannot be learned by anything; a network that is too \
-                 narrow cannot either."
-            .to_owned(),
-        changes: vec![Change::Units(2)],
+        advice: advice.clone(),
+        changes: if contradicting || advice.contains("another label") { Vec::new() } else { vec![Change::Units(2)] },
         source: "CS231n 3; Karpathy's recipe; the lecture notes",
     })
 }

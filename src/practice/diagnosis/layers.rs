@@ -7,6 +7,8 @@ use super::{Change, Finding, Run, Severity};
 const MOST_SATURATED: f64 = 0.5;
 const MOST_DEAD: f64 = 0.4;
 const ALL_DEAD: f64 = 0.9;
+/// How much larger the slope of the first hidden layer may be than the last one's.
+const MOST_GROWTH: f64 = 100.0;
 
 /// tanh with weights so wide that most units start where they are flat.
 pub(super) fn wide_tanh(run: &Run<'_>) -> Option<Finding> {
@@ -130,16 +132,46 @@ pub(super) fn dead(run: &Run<'_>) -> Option<Finding> {
     })
 }
 
-/// The slope dies on the way down.
-pub(super) fn vanishing(run: &Run<'_>) -> Option<Finding> {
+/// The slope of the first hidden layer beside the last one's, look by look; `None` for fewer than three layers.
+fn slope_ratios(run: &Run<'_>) -> Option<Vec<f64>> {
     let slopes = run.curves.of_layers("gradient_rms");
     let hidden: Vec<&Vec<(u64, f64)>> =
         slopes.iter().filter(|(layer, _)| layer.starts_with("hidden.")).map(|(_, points)| points).collect();
     let (first, last) = (hidden.first()?, hidden.last()?);
-    let ratios: Vec<f64> =
-        first.iter().zip(last.iter()).map(|(a, b)| a.1 / b.1).filter(|ratio| ratio.is_finite()).collect();
+    let ratios = first.iter().zip(last.iter()).map(|(a, b)| a.1 / b.1).filter(|ratio| ratio.is_finite());
+    (hidden.len() >= 3).then(|| ratios.collect())
+}
+
+/// The slope grows on the way down.
+pub(super) fn exploding(run: &Run<'_>) -> Option<Finding> {
+    let ratios = slope_ratios(run)?;
     let [at_start, after, ..] = ratios.as_slice() else { return None };
-    if hidden.len() < 3 || *at_start >= 0.05 || *after >= 0.05 || run.is_good() {
+    if *at_start <= MOST_GROWTH || *after <= MOST_GROWTH || run.is_good() {
+        return None;
+    }
+    let mut changes = vec![Change::FittingInit];
+    if run.facts.clip_norm.is_none() && run.facts.optimizer != "lbfgs" {
+        changes.push(Change::ClipNorm(1.0));
+    }
+    Some(Finding {
+        code: "exploding_gradient",
+        severity: Severity::Warn,
+        message: format!(
+            "The learning signal grows on the way down: the slope of the first hidden layer is {:.0} times the last one's.",
+            median(&ratios).unwrap_or(*after)
+        ),
+        evidence: vec![("ratio_at_start", *at_start), ("ratio_after", *after)],
+        advice: "Let the initialisation fit the activation, and clip gradients by their norm.".to_owned(),
+        changes,
+        source: "Glorot and Bengio 2010; the lecture notes",
+    })
+}
+
+/// The slope dies on the way down.
+pub(super) fn vanishing(run: &Run<'_>) -> Option<Finding> {
+    let ratios = slope_ratios(run)?;
+    let [at_start, after, ..] = ratios.as_slice() else { return None };
+    if *at_start >= 0.05 || *after >= 0.05 || run.is_good() {
         return None;
     }
     let sigmoid = run.facts.hidden.iter().any(|hidden| hidden.activation == "sigmoid" && hidden.gain < 4.0);

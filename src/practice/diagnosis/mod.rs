@@ -3,12 +3,16 @@
 //! The rules are those of the notes, of CS231n's third chapter, of Karpathy's recipe and of the tuning playbook, with thresholds that were measured on a grid
 //! of runs. A healthy run has no finding of level error, and no two findings of a run contradict each other.
 
+mod checked;
+mod data;
 mod fitting;
 mod layers;
+mod opposite;
 mod run;
 mod steps;
 mod suspicions;
 
+pub use checked::{Checked, DataFault};
 pub use run::{Curves, Diverged, Facts, HiddenFacts, Run, TaskFacts};
 
 /// How much a finding matters.
@@ -66,6 +70,12 @@ pub enum Change {
     Warmup(u64),
     /// The weight of a task.
     TaskWeight(String, f64),
+    /// Columns that are no inputs.
+    Exclude(Vec<String>),
+    /// Equal rows on one side of the split.
+    DuplicatesTogether,
+    /// Classes weighed by how rare they are.
+    BalancedClasses,
 }
 
 /// One thing that was found.
@@ -91,18 +101,23 @@ pub struct Finding {
 type Rule = fn(&Run<'_>) -> Option<Finding>;
 
 /// All rules, causes before what follows from them.
-const RULES: [Rule; 24] = [
+const RULES: [Rule; 31] = [
     steps::diverged,
     suspicions::gradient_wrong,
+    data::gives_away,
+    data::contradicting,
+    data::in_two_parts,
     suspicions::unscaled_inputs,
     layers::wide_tanh,
     layers::dead,
     steps::too_large,
     layers::saturated,
     layers::vanishing,
+    layers::exploding,
     steps::too_small,
     steps::decayed_away,
     steps::bad_start,
+    fitting::rare_class,
     fitting::majority_only,
     fitting::cannot_overfit,
     fitting::underfitting,
@@ -113,13 +128,15 @@ const RULES: [Rule; 24] = [
     suspicions::starved_task,
     steps::always_clipped,
     steps::unstable_start,
+    steps::frequencies_first,
+    steps::noisy_end,
     steps::few_updates,
     fitting::small_validation,
     fitting::wasted_epochs,
 ];
 
 /// What follows from what: where the first is found, the second says nothing new.
-const COVERS: [(&str, &[&str]); 11] = [
+const COVERS: [(&str, &[&str]); 14] = [
     (
         "diverged",
         &[
@@ -137,6 +154,10 @@ const COVERS: [(&str, &[&str]); 11] = [
             "wasted_epochs",
             "bad_start",
             "still_improving",
+            "exploding_gradient",
+            "rare_class_ignored",
+            "frequencies_first",
+            "noisy_end",
         ],
     ),
     (
@@ -149,6 +170,9 @@ const COVERS: [(&str, &[&str]); 11] = [
             "steps_too_small",
             "unstable_start",
             "still_improving",
+            "exploding_gradient",
+            "rare_class_ignored",
+            "noisy_end",
         ],
     ),
     (
@@ -162,19 +186,49 @@ const COVERS: [(&str, &[&str]); 11] = [
             "wasted_epochs",
             "still_improving",
             "overfitting",
+            "exploding_gradient",
+            "rare_class_ignored",
+            "noisy_end",
         ],
     ),
-    ("saturated_units", &["majority_only", "underfitting", "steps_too_small", "wasted_epochs", "vanishing_gradient"]),
-    ("wide_tanh", &["saturated_units", "bad_start"]),
-    ("vanishing_gradient", &["steps_too_small", "majority_only", "underfitting", "still_improving", "wasted_epochs"]),
+    (
+        "saturated_units",
+        &[
+            "majority_only",
+            "underfitting",
+            "steps_too_small",
+            "wasted_epochs",
+            "vanishing_gradient",
+            "exploding_gradient",
+            "rare_class_ignored",
+        ],
+    ),
+    ("wide_tanh", &["saturated_units", "bad_start", "exploding_gradient"]),
+    (
+        "vanishing_gradient",
+        &["steps_too_small", "majority_only", "underfitting", "still_improving", "wasted_epochs", "rare_class_ignored"],
+    ),
     (
         "steps_too_small",
-        &["majority_only", "underfitting", "still_improving", "wasted_epochs", "few_updates", "decayed_away"],
+        &[
+            "majority_only",
+            "underfitting",
+            "still_improving",
+            "wasted_epochs",
+            "few_updates",
+            "decayed_away",
+            "rare_class_ignored",
+            "noisy_end",
+        ],
     ),
-    ("decayed_away", &["majority_only", "underfitting", "wasted_epochs"]),
-    ("penalty_dominates", &["underfitting", "majority_only"]),
+    ("decayed_away", &["majority_only", "underfitting", "wasted_epochs", "rare_class_ignored"]),
+    ("penalty_dominates", &["underfitting", "majority_only", "rare_class_ignored"]),
+    // The labels cannot be told from the inputs, whatever the network.
+    ("contradicting_labels", &["underfitting"]),
+    ("bad_start", &["frequencies_first"]),
+    ("rare_class_ignored", &["majority_only", "underfitting"]),
     ("underfitting", &["still_improving", "few_updates", "wasted_epochs"]),
-    ("overfitting", &["wasted_epochs", "still_improving"]),
+    ("overfitting", &["wasted_epochs", "still_improving", "noisy_end"]),
 ];
 
 /// Says what limits a run, the worst first. May be asked while it runs: what needs its end is then not judged.
@@ -187,7 +241,21 @@ pub fn diagnose(run: &Run<'_>) -> Vec<Finding> {
     found.retain(|finding| !covered(finding.code));
     // Stable: among equals the order of the rules stays, causes first.
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    found
+    without_contradictions(found, run.facts)
+}
+
+/// What contradicts something graver is not said.
+fn without_contradictions(found: Vec<Finding>, facts: &Facts) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::new();
+    for finding in found {
+        let against = |graver: &Finding| {
+            finding.changes.iter().any(|one| graver.changes.iter().any(|other| opposite::opposite(one, other, facts)))
+        };
+        if !kept.iter().any(against) {
+            kept.push(finding);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

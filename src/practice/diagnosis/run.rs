@@ -1,7 +1,12 @@
 //! What the rules look at: the facts of a spec, the curves that were recorded, how the run ended. Plain numbers, whoever keeps them.
 
-/// What is known of a run beside its curves.
-#[derive(Clone, Debug, Default, PartialEq)]
+use serde::{Deserialize, Serialize};
+
+use super::Checked;
+
+/// What is known of a run beside its curves. It is kept with the run: a field that is new has a default for the runs of before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     /// The optimizer's name.
     pub optimizer: String,
@@ -31,8 +36,12 @@ pub struct Facts {
     pub other_regularization: bool,
     /// Limit of clipping by norm.
     pub clip_norm: Option<f64>,
+    /// Whether equal rows may stand on two sides of the split.
+    pub duplicates_apart: bool,
     /// Whether early stopping is on.
     pub early_stopping: bool,
+    /// Whether the output biases start at the prior.
+    pub prior_bias: bool,
     /// What the spec says of inputs that are neither centred nor scaled.
     pub unscaled_inputs: Option<String>,
     /// Hidden layers of the trunk.
@@ -42,7 +51,8 @@ pub struct Facts {
 }
 
 /// A hidden layer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HiddenFacts {
     /// Units.
     pub units: u64,
@@ -55,7 +65,8 @@ pub struct HiddenFacts {
 }
 
 /// A target.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TaskFacts {
     /// Its name.
     pub name: String,
@@ -63,6 +74,10 @@ pub struct TaskFacts {
     pub classes: Option<usize>,
     /// Share of the largest class.
     pub majority: Option<f64>,
+    /// Share of the smallest class.
+    pub minority: Option<f64>,
+    /// Whether its classes weigh alike in the loss.
+    pub even_classes: bool,
     /// The loss of the best constant, in the unit in which the loss is told.
     pub chance: Option<f64>,
     /// Weight of its loss.
@@ -239,10 +254,8 @@ pub struct Run<'a> {
     pub epochs_done: bool,
     /// Where it diverged.
     pub diverged: Option<Diverged>,
-    /// Whether the gradient check failed.
-    pub gradient_failed: bool,
-    /// Whether the overfit test failed.
-    pub overfit_failed: bool,
+    /// What the checks said.
+    pub checked: &'a Checked,
 }
 
 impl Run<'_> {

@@ -238,6 +238,54 @@ pub(super) fn unstable_start(run: &Run<'_>) -> Option<Finding> {
     })
 }
 
+/// The first steps are spent on learning how frequent the classes are.
+pub(super) fn frequencies_first(run: &Run<'_>) -> Option<Finding> {
+    let [task] = run.facts.tasks.as_slice() else { return None };
+    let (chance, uniform) = (task.chance?, (task.classes? as f64).ln());
+    let first = run.first_loss()?;
+    // With biases of 0 the network begins at ln K, and where classes are uneven that is more than their entropy.
+    if run.facts.prior_bias || uniform < 1.25 * chance || first < 1.15 * chance {
+        return None;
+    }
+    Some(Finding {
+        code: "frequencies_first",
+        severity: Severity::Info,
+        message: format!(
+            "The first steps were spent on learning how frequent the classes are: the untrained loss is {first:.3}, and their shares alone give {chance:.3}."
+        ),
+        evidence: vec![("first_loss", first), ("chance_loss", chance)],
+        advice: "Start the output biases at the prior.".to_owned(),
+        changes: vec![Change::PriorBias],
+        source: "Karpathy's recipe; CS224d",
+    })
+}
+
+/// The validation loss still bounces at the end, at a rate that never fell.
+pub(super) fn noisy_end(run: &Run<'_>) -> Option<Finding> {
+    let losses = run.trained("val_loss");
+    let end = losses.get(losses.len() * 3 / 4..).filter(|end| end.len() >= 5)?;
+    let mean = end.iter().sum::<f64>() / end.len() as f64;
+    let spread = (end.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / end.len() as f64).sqrt() / mean;
+    // What falls or rises all the way is no noise.
+    let turns = end.windows(3).filter(|three| (three[1] > three[0]) != (three[2] > three[1])).count();
+    let noisy = spread.is_finite() && spread > 0.1 && turns * 3 >= end.len();
+    if !noisy || !run.is_over || run.facts.schedule != "constant" || run.facts.optimizer == "lbfgs" || run.is_good() {
+        return None;
+    }
+    Some(Finding {
+        code: "noisy_end",
+        severity: Severity::Info,
+        message: format!(
+            "It still bounces at the end: over the last quarter the validation loss varies by {:.0} %.",
+            100.0 * spread
+        ),
+        evidence: vec![("spread", spread), ("val_loss", mean), ("learning_rate", run.facts.learning_rate)],
+        advice: "Let the rate fall, so that the last steps settle: a cosine to nothing over the run.".to_owned(),
+        changes: vec![Change::Schedule("cosine")],
+        source: "tuning playbook; CS231n 3",
+    })
+}
+
 /// So few updates that no rate could do much.
 pub(super) fn few_updates(run: &Run<'_>) -> Option<Finding> {
     let facts = run.facts;

@@ -5,12 +5,16 @@ use super::{Change, Finding, Run, Severity};
 
 /// Backpropagation disagrees with finite differences.
 pub(super) fn gradient_wrong(run: &Run<'_>) -> Option<Finding> {
-    run.gradient_failed.then(|| Finding {
+    let tensors = run.checked.gradient_failed.as_ref()?;
+    let place = if tensors.is_empty() { String::new() } else { format!(" in {}", tensors.join(", ")) };
+    Some(Finding {
         code: "gradient_wrong",
         severity: Severity::Error,
-        message: "Backpropagation disagrees with the measured slope.".to_owned(),
+        message: format!("Backpropagation disagrees with the measured slope{place}."),
         evidence: Vec::new(),
-        advice: "Look at the report of the gradient check for the tensor. This is a fault of the server: please report it with the spec.".to_owned(),
+        advice:
+            "Look at the report of the gradient check. This is a fault of the server: please report it with the spec."
+                .to_owned(),
         changes: Vec::new(),
         source: "UFLDL; CS231n 3",
     })

@@ -7,6 +7,7 @@ fn facts() -> Facts {
         optimizer: "sgd".into(),
         learning_rate: 0.1,
         schedule: "constant".into(),
+        prior_bias: true,
         batch_size: 32,
         training_rows: 1000,
         validation_rows: 400,
@@ -17,6 +18,8 @@ fn facts() -> Facts {
             name: "y".into(),
             classes: Some(10),
             majority: Some(0.1),
+            minority: Some(0.1),
+            even_classes: true,
             chance: Some(2.3),
             weight: 1.0,
         }],
@@ -34,15 +37,7 @@ fn curves(of: &[(&str, &dyn Fn(u64) -> f64)], epochs: u64) -> Curves {
 }
 
 fn codes(facts: &Facts, curves: &Curves) -> Vec<&'static str> {
-    let run = Run {
-        facts,
-        curves,
-        is_over: true,
-        epochs_done: true,
-        diverged: None,
-        gradient_failed: false,
-        overfit_failed: false,
-    };
+    let run = Run { facts, curves, is_over: true, epochs_done: true, diverged: None, checked: &Checked::default() };
     diagnose(&run).iter().map(|finding| finding.code).collect()
 }
 
@@ -69,8 +64,7 @@ fn memorising_is_told_with_the_epoch_that_was_best() {
         is_over: true,
         epochs_done: true,
         diverged: None,
-        gradient_failed: false,
-        overfit_failed: false,
+        checked: &Checked::default(),
     };
     let found = diagnose(&run);
     assert_eq!(found.len(), 1, "{found:?}");
