@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use trainyard::store::{Axis, JobDataset, MetricQuery, NewDataset, NewJob, Points, Record, Staged, Store};
+use trainyard::store::{Axis, JobDataset, Memory, MetricQuery, NewDataset, NewJob, Points, Record, Staged, Store};
 
 #[allow(dead_code, reason = "the stories use the rest")]
 #[path = "../tests/stories/kit.rs"]
@@ -52,6 +52,8 @@ async fn queue(folder: &Path) {
     sqlx::query("CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT)").execute(&mut bare).await.unwrap();
     let (mut commits, mut submits, mut claims) = (Vec::new(), Vec::new(), Vec::new());
     let text = "x".repeat(1000);
+    // As the pool claims: by what the running jobs leave of the memory.
+    let memory = Memory { free_bytes: 1 << 30, budget_bytes: 1 << 30 };
     for _ in 0..1000 {
         let start = Instant::now();
         sqlx::query("BEGIN IMMEDIATE").execute(&mut bare).await.unwrap();
@@ -62,7 +64,7 @@ async fn queue(folder: &Path) {
         store.job_insert(new.clone()).await.unwrap();
         submits.push(ms(start));
         let start = Instant::now();
-        assert!(store.job_claim("bench", None).await.unwrap().is_some());
+        assert!(store.job_claim("bench", Some(memory)).await.unwrap().is_some());
         claims.push(ms(start));
     }
     println!("with {QUEUED} jobs in the queue:");

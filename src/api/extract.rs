@@ -17,6 +17,9 @@ use super::problem::{Fault, Kind, Problem, shortened};
 /// A body that is read into memory has to come within this time.
 const LONGEST_READ: Duration = Duration::from_secs(60);
 
+/// A longer body is parsed on a thread of its own: the others must not wait for it.
+const QUICK_JSON: usize = 64 << 10;
+
 /// The query of a request, read parameter by parameter; whatever is left over was misspelt.
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
@@ -198,7 +201,10 @@ impl FromRequest<App> for JsonBody {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         require_json(request.headers())?;
         let bytes = read_body(request, app.limits().json_bytes).await?;
-        Ok(JsonBody(parse_json(&bytes)?))
+        if bytes.len() <= QUICK_JSON {
+            return Ok(JsonBody(parse_json(&bytes)?));
+        }
+        Ok(JsonBody(app.blocking(move || parse_json(&bytes)).await?))
     }
 }
 

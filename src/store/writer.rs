@@ -293,10 +293,24 @@ async fn give_back(tx: &mut Tx) {
     };
     match bite.await {
         // A small rest is kept: the next writes take it.
-        Ok(left) => tx.freed = left > PAGES,
+        Ok(left) if left > PAGES => {}
+        Ok(_) => {
+            tx.freed = false;
+            shorten_log(tx).await;
+        }
         Err(error) => {
             tx.freed = false;
             tracing::warn!(%error, "free pages stay in the database file");
+        }
+    }
+}
+
+/// Moves the log into the database file, which only then gets shorter, and empties it. Where a reader is in the way it stays as it is:
+/// nobody waits for this.
+async fn shorten_log(tx: &mut Tx) {
+    for pragma in ["PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA busy_timeout = 5000"] {
+        if let Err(error) = sqlx::query(pragma).fetch_all(&mut tx.connection).await {
+            tracing::debug!(%error, pragma, "the log stays as long as it is");
         }
     }
 }

@@ -37,8 +37,12 @@ impl Client {
 
     /// Does one thing that clients do; an error means that no answer came, and nothing is noted.
     fn act(&mut self, server: &Server) -> Result<(), ureq::Error> {
-        let what = self.below(10);
-        match what {
+        let what = self.below(21);
+        if what == 20 {
+            self.backup(server);
+            return Ok(());
+        }
+        match what / 2 {
             0 if self.datasets.len() > 30 => self.delete_dataset(server),
             0 | 1 => self.upload(server),
             2 | 3 if self.jobs.len() > 40 => self.delete_job(server),
@@ -52,6 +56,21 @@ impl Client {
                 server.try_send("GET", "/v1/jobs?limit=20", &[], None)?;
                 Ok(())
             }
+        }
+    }
+
+    /// Copies the data directory under the server, which may die meanwhile: the copy is whole, or the program says that there is none.
+    fn backup(&mut self, server: &Server) {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("copy");
+        let copied = trainyard().arg("backup").arg(&target).arg("--data-dir").arg(server.data_dir()).output().unwrap();
+        if copied.status.success() {
+            // What verifies itself before it gets its name is whole whatever became of the server.
+            let verified = trainyard().arg("verify").arg(&target).output().unwrap();
+            assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+            self.count("backups");
+        } else {
+            assert!(!target.exists(), "{}", String::from_utf8_lossy(&copied.stderr));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Data directories of older versions open, are brought up to date, and their jobs go on.
 //!
-//! `tests/fixtures/schema-1` was written by the first schema: a finished job, a paused one with a checkpoint, an answer to an
+//! `tests/fixtures/schema-N` was written by the schema of that number: a finished job, a paused one with a checkpoint, an answer to an
 //! idempotency key.
 
 use std::path::PathBuf;
@@ -10,8 +10,11 @@ use sqlx::Connection;
 
 use crate::kit::{Server, Settings};
 
-fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-1")
+/// The schemas that are kept.
+const SCHEMAS: [&str; 2] = ["schema-1", "schema-2"];
+
+fn fixture(schema: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(schema)
 }
 
 fn named(server: &Server, name: &str) -> Value {
@@ -37,8 +40,12 @@ fn undisturbed(server: &Server) -> Vec<u8> {
 }
 
 #[test]
-fn a_data_directory_of_the_first_schema_opens_and_its_paused_job_goes_on() {
-    let mut server = Server::over(&fixture(), Settings::default());
+fn a_data_directory_of_each_older_schema_opens_and_its_paused_job_goes_on() {
+    SCHEMAS.iter().for_each(|schema| opens_and_goes_on(schema));
+}
+
+fn opens_and_goes_on(schema: &str) {
+    let mut server = Server::over(&fixture(schema), Settings::default());
     let done = named(&server, "done");
     assert_eq!(done["status"], "succeeded");
     assert!(!server.weights(done["id"].as_str().unwrap(), "best").is_empty());
@@ -62,7 +69,7 @@ fn a_data_directory_of_the_first_schema_opens_and_its_paused_job_goes_on() {
 #[test]
 fn a_job_that_an_older_arithmetic_began_says_so_and_begins_anew() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut server = Server::over(&fixture(), Settings::default());
+    let mut server = Server::over(&fixture("schema-1"), Settings::default());
     server.stop();
     let older = async |database: PathBuf| {
         let mut connection = sqlx::SqliteConnection::connect(&database.display().to_string()).await.unwrap();
