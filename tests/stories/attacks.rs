@@ -73,8 +73,8 @@ fn huge_texts_deep_nesting_and_huge_networks_are_refused_where_they_stand() {
         let spec = json!({"dataset": "iris", "target": "species", "hidden_layers": [30_000, 30_000, 30_000]});
         let problem = server.post("/v1/jobs", &spec).problem(422, "invalid_job_spec");
         let told = problem["errors"].to_string();
-        assert!(told.contains("memory") && told.contains("1000"), "{told}");
-        // A list of a million faults is cut short.
+        assert!(told.contains("memory") && told.contains("1.0 GB"), "{told}");
+        // A hundred thousand layers, each with a fault, are one fault.
         let faulty = json!({"dataset": "iris", "target": "species", "hidden_layers": vec![json!(-1); 100_000]});
         let answer = server.post("/v1/jobs", &faulty);
         assert_eq!(answer.status, 422);
