@@ -257,6 +257,7 @@ async fn job(store: &Store) -> NewJob {
         warnings: json!([]),
         idempotency: None,
         queue_limit: Some(1_000_000),
+        members: Vec::new(),
     }
 }
 

@@ -68,8 +68,33 @@ async fn get(
     Ok(conditional::tagged(response, &tag))
 }
 
-/// What is found in a job, the worst first, as JSON.
+/// What is found in a job, the worst first, as JSON; of a cross-validation what is found in its folds.
 pub(super) async fn findings(app: &App, job: &Job) -> Result<Vec<Value>, Problem> {
+    if job.members == 0 {
+        return findings_of_one(app, job).await;
+    }
+    // Each finding once, with the numbers of the first fold and the list of all that have it.
+    let mut told: Vec<Value> = Vec::new();
+    for (member, fold) in app.store().family_members(job.id).await?.iter().zip(1..) {
+        for mut finding in findings_of_one(app, member).await? {
+            match told.iter_mut().find(|known| known["code"] == finding["code"]) {
+                Some(known) => known["folds"].as_array_mut().into_iter().for_each(|folds| folds.push(json!(fold))),
+                None => {
+                    finding["folds"] = json!([fold]);
+                    told.push(finding);
+                }
+            }
+        }
+    }
+    told.sort_by_key(|finding| match finding["severity"].as_str() {
+        Some("error") => 0,
+        Some("warn") => 1,
+        _ => 2,
+    });
+    Ok(told)
+}
+
+async fn findings_of_one(app: &App, job: &Job) -> Result<Vec<Value>, Problem> {
     let Some(facts) = facts(app, job).await? else { return Ok(Vec::new()) };
     let curves = worker::recorded_curves(app.store(), job.id).await?;
     let (reports, _) = app.store().report_list(Some(job.id), None, REPORTS, None).await?;

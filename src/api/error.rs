@@ -15,7 +15,9 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { what, key } => Problem::not_found(what, &key),
             StoreError::NameTaken { .. } => Problem::new(Kind::NameTaken, error.to_string()),
             StoreError::InUse { .. } => Problem::new(Kind::InUse, error.to_string()),
-            StoreError::WrongState { .. } => Problem::new(Kind::WrongState, error.to_string()),
+            StoreError::WrongState { .. } | StoreError::Led { .. } | StoreError::RunState { .. } => {
+                Problem::new(Kind::WrongState, error.to_string())
+            }
             StoreError::Cursor(_) => {
                 Problem::faults(Kind::Malformed, vec![Fault::parameter("after", "is not a cursor that this list gave")])
             }

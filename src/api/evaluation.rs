@@ -2,6 +2,7 @@
 //! `report`, what is drawn in `pictures`, what each column does in `explain`.
 
 mod explain;
+mod folds;
 mod pictures;
 mod report;
 
@@ -28,6 +29,7 @@ use crate::id::DatasetId;
 use crate::score::Resampling;
 use crate::spec::{self, ResolvedSpec};
 use crate::store::{Dataset, Job, StoreError};
+use folds::Folds;
 
 /// The route of evaluations.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -125,7 +127,8 @@ impl FromParams for EvaluationParams {
 /// precision, Cohen's kappa, Matthews' correlation, Brier loss, top-k, confusion matrix, calibration; of two classes also decisions by
 /// threshold. Of numbers, in their own unit: MAE, MSE, RMSE, MAPE, R², median and largest error, bias, quantiles of the residuals.
 /// Beside them 95 % intervals, what the majority (or mean) and a linear model on the same encoding reach, and the worst rows.
-/// A measure without a value is `null`, with its reason in `undefined`. Rows count alike, whatever their weights; `loss` is the
+/// Of a cross-validation every row is predicted by the fold that did not learn from it, and all are judged together; `folds` has the
+/// mean and standard deviation of each measure over the folds. A measure without a value is `null`, with its reason in `undefined`. Rows count alike, whatever their weights; `loss` is the
 /// one that was trained.
 #[utoipa::path(get, path = "/v1/jobs/{job}/evaluation", tag = "predictions",
     params(("job" = String, Path, description = "The job's id"), OnParams, EvaluationParams),
@@ -140,8 +143,20 @@ async fn get(
     Query(wanted): Query<EvaluationParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let detail = format!("{}.{}", wanted.worst, wanted.bootstrap);
+    let found = app.store().job_get(job_id(&job)?).await?;
+    if let Some(folds) = Folds::of(&app, &found, &wanted.on).await? {
+        let tag = folds.tag(&detail);
+        if conditional::has(&headers, &tag) {
+            return Ok(conditional::not_modified(&tag));
+        }
+        let seed = seed(&found);
+        let resampling = Resampling { resamples: wanted.bootstrap, seed };
+        let body = app.blocking(move || folds.evaluate(report::Wanted { worst: wanted.worst, resampling })).await?;
+        return Ok(conditional::tagged(axum::Json(body).into_response(), &tag));
+    }
     let question = Question::of(&app, &job, &wanted.on).await?;
-    let tag = question.tag(&format!("{}.{}", wanted.worst, wanted.bootstrap));
+    let tag = question.tag(&detail);
     if conditional::has(&headers, &tag) {
         return Ok(conditional::not_modified(&tag));
     }
@@ -163,6 +178,11 @@ const RESAMPLES_OF_PAGE: usize = 300;
 /// Evaluates a job's best checkpoint for a page, with the pictures that its targets have.
 pub(super) async fn for_page(app: &App, job: &Job) -> Result<ForPage, Problem> {
     let on = OnParams { split: None, dataset: None, checkpoint: "best".to_owned() };
+    if let Some(folds) = Folds::of(app, job, &on).await? {
+        let resampling = Resampling { resamples: RESAMPLES_OF_PAGE, seed: seed(job) };
+        let evaluate = move || folds.evaluate(report::Wanted { worst: 0, resampling });
+        return Ok(ForPage { document: app.blocking(evaluate).await?, pictures: Vec::new() });
+    }
     let question = Question::of(app, &job.id.to_string(), &on).await?;
     app.blocking(move || {
         let opened = question.open()?;
@@ -170,6 +190,10 @@ pub(super) async fn for_page(app: &App, job: &Job) -> Result<ForPage, Problem> {
         Ok(ForPage { pictures: pictures::of_page(&opened), document })
     })
     .await
+}
+
+fn seed(job: &Job) -> u64 {
+    job.spec.as_ref().and_then(|spec| spec.get("seed")?.as_u64()).unwrap_or(0)
 }
 
 /// Which model is looked at on which rows.
@@ -189,7 +213,7 @@ impl Question {
             Some(key) => Subject::Whole(app.store().dataset_get(key).await?),
             None => own(app, &job, on.split).await?,
         };
-        let seed = job.spec.as_ref().and_then(|spec| spec.get("seed")?.as_u64()).unwrap_or(0);
+        let seed = seed(&job);
         let path = app.store().dataset_table(subject.dataset());
         Ok(Question { model, subject, path, seed })
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 mod app;
+mod autotrain;
 mod checks;
 mod compare;
 mod conditional;

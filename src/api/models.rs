@@ -52,7 +52,15 @@ pub(crate) async fn checkpoint(app: &App, job: JobId, key: &str) -> Result<Check
     match app.store().checkpoint_get(job, key).await {
         Ok(checkpoint) => Ok(checkpoint),
         Err(StoreError::NotFound { what: "checkpoint", key }) => {
-            let (status, _) = app.store().job_status(job).await?;
+            let found = app.store().job_get(job).await?;
+            let status = found.status;
+            if found.members > 0 {
+                let detail = format!(
+                    "{job} is a cross-validation: its folds have models, it has none of its own; ask one of them (`folds.jobs`), or \
+                     fork the job with another split to train one on more rows"
+                );
+                return Err(Problem::new(Kind::WrongState, detail));
+            }
             Err(match status.is_finished() {
                 true => Problem::not_found("checkpoint of this job", &key),
                 false => Problem::new(

@@ -269,6 +269,11 @@ impl Problem {
         self
     }
 
+    /// The places at fault.
+    pub(crate) fn into_errors(self) -> Vec<Fault> {
+        self.errors
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

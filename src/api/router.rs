@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
 use super::{
-    App, Config, StartError, checks, compare, datasets, diagnosis, drain, edge, evaluation, guard, jobs, openapi,
-    operating, predictions, report, samples, weights,
+    App, Config, StartError, autotrain, checks, compare, datasets, diagnosis, drain, edge, evaluation, guard, jobs,
+    openapi, operating, predictions, report, samples, weights,
 };
 
 /// A body that pauses for longer than this is given up.
@@ -30,6 +30,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(datasets::routes())
         .merge(samples::routes())
         .merge(jobs::routes())
+        .merge(autotrain::routes())
         .merge(checks::routes())
         .merge(compare::routes())
         .merge(weights::routes())

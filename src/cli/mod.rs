@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod backup;
+mod client;
 pub mod demo;
+pub mod doctor;
 pub mod health;
 mod logging;
 pub mod serve;
@@ -27,6 +29,8 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Train a model on each bundled sample, show what came of it, and keep serving.
     Demo(demo::Args),
+    /// Go through the whole strategy on a dataset, step by step, to a model and a page that says why.
+    Doctor(Box<doctor::Args>),
     /// Copy a data directory while its server runs.
     Backup(backup::BackupArgs),
     /// Make a data directory of a backup.
@@ -39,11 +43,12 @@ enum Command {
 
 /// Reads the process's arguments, runs the command they name and returns its exit code.
 ///
-/// 0 succeeded, 1 failed, 2 usage, 4 unreachable (`health`), 130 interrupted.
+/// 0 succeeded, 1 failed, 2 usage, 3 cancelled (`doctor`), 4 unreachable (`health`, `doctor`), 130 interrupted.
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(*args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Verify(args) => backup::verify(&args),

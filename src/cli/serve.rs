@@ -152,6 +152,11 @@ fn resolve(listen: &str) -> Result<SocketAddr, String> {
 
 /// The key comes from the environment or from a file, never from a flag's value, where `ps` would show it.
 fn api_key(file: Option<PathBuf>) -> Result<Option<ApiKey>, String> {
+    key_text(file)?.map(|text| ApiKey::new(&text)).transpose()
+}
+
+/// The text of that key.
+pub(super) fn key_text(file: Option<PathBuf>) -> Result<Option<String>, String> {
     let text = match (std::env::var("TRAINYARD_API_KEY").ok().filter(|key| !key.is_empty()), file) {
         (Some(_), Some(_)) => return Err("give either TRAINYARD_API_KEY or --api-key-file, not both".to_owned()),
         (Some(key), None) => key,
@@ -159,7 +164,7 @@ fn api_key(file: Option<PathBuf>) -> Result<Option<ApiKey>, String> {
             .map_err(|error| format!("--api-key-file: {} cannot be read: {error}", path.display()))?,
         (None, None) => return Ok(None),
     };
-    ApiKey::new(text.trim()).map(Some)
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// Takes every file handle that the system allows (a thousand slow clients must not lock the others out), and has a limit on the size of

@@ -38,34 +38,41 @@ fn bits(values: &Values, row: usize) -> u64 {
     }
 }
 
-/// Puts each set of equal rows that stands in more than one part into one of them: the largest sets first, each into the part that
-/// lacks most rows. All other rows stay where they are, so a split without equal rows is not touched.
+/// Puts each set of equal rows that stands in more than one part into one of them. All other rows stay where they are, so a split
+/// without equal rows is not touched.
 pub(super) fn keep_together(table: &Table, split: &mut Split) {
-    const OUT: u8 = 3;
     let mut part_of = vec![OUT; table.rows];
     for (part, rows) in [&split.train, &split.validation, &split.test].into_iter().enumerate() {
-        rows.iter().for_each(|row| part_of[*row as usize] = part as u8);
+        rows.iter().for_each(|row| part_of[*row as usize] = part);
     }
+    if bring_together(table, &mut part_of, 3) {
+        let rows_of = |part: usize| (0..table.rows as u32).filter(|row| part_of[*row as usize] == part).collect();
+        (split.train, split.validation, split.test) = (rows_of(0), rows_of(1), rows_of(2));
+    }
+}
+
+/// The part of a row that is in none.
+pub(super) const OUT: usize = usize::MAX;
+
+/// Brings sets of equal rows together, given the part of each row: the largest sets first, each into the part that lacks most rows.
+/// Says whether there were any.
+pub(super) fn bring_together(table: &Table, part_of: &mut [usize], parts: usize) -> bool {
     let mut torn: Vec<Vec<u32>> = duplicates(table)
         .into_iter()
         .map(|set| set.into_iter().filter(|row| part_of[*row as usize] != OUT).collect::<Vec<u32>>())
         .filter(|set| set.iter().any(|row| part_of[*row as usize] != part_of[set[0] as usize]))
         .collect();
-    if torn.is_empty() {
-        return;
-    }
     torn.sort_by_key(|set| std::cmp::Reverse(set.len()));
-    let mut lacking = [0i64; 3];
+    let mut lacking = vec![0i64; parts];
     for row in torn.iter().flatten() {
-        lacking[usize::from(part_of[*row as usize])] += 1;
+        lacking[part_of[*row as usize]] += 1;
     }
-    for set in torn {
-        let part = (1..3).fold(0, |best, part| if lacking[part] > lacking[best] { part } else { best });
+    for set in &torn {
+        let part = (1..parts).fold(0, |best, part| if lacking[part] > lacking[best] { part } else { best });
         lacking[part] -= set.len() as i64;
-        set.iter().for_each(|row| part_of[*row as usize] = part as u8);
+        set.iter().for_each(|row| part_of[*row as usize] = part);
     }
-    let rows_of = |part: u8| (0..table.rows as u32).filter(|row| part_of[*row as usize] == part).collect();
-    (split.train, split.validation, split.test) = (rows_of(0), rows_of(1), rows_of(2));
+    !torn.is_empty()
 }
 
 #[cfg(test)]
@@ -97,6 +104,7 @@ mod tests {
                     test: 0.1,
                     targets: vec!["y".into()],
                     together,
+                    fold: None,
                 };
                 let parts = split(&table, &plan(true), seed).unwrap();
                 let side = |row: &u32| [&parts.train, &parts.validation].iter().position(|part| part.contains(row));

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::duplicates::keep_together;
 use super::error::PlanFault;
+use super::folds;
 use super::parse::parse_boolean;
 use super::{Cell, Column, DataError, Table, Values};
 use crate::num::random::{Stream, permutation};
@@ -26,6 +27,17 @@ pub struct SplitPlan {
     pub targets: Vec<String>,
     /// Whether rows that are equal in every column but identifiers stay on one side; looked at by `Random` and `Stratified`.
     pub together: bool,
+    /// One fold of a cross-validation: what does not test is divided into folds, and this one validates. `validation` is not looked at.
+    pub fold: Option<Fold>,
+}
+
+/// Names one fold of a cross-validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fold {
+    /// Which one validates, from 0.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
 }
 
 /// The way to choose rows.
@@ -72,6 +84,9 @@ pub struct Split {
 /// # Errors
 /// [`DataError::Plan`] where a column is missing or does not say what it should, or a part that was asked for would be empty.
 pub fn split(table: &Table, plan: &SplitPlan, seed: u64) -> Result<Split, DataError> {
+    if let Some(fold) = plan.fold {
+        return folds::split(table, plan, fold, seed);
+    }
     let targets = plan.targets.iter().map(|name| column(table, name)).collect::<Result<Vec<_>, _>>()?;
     let unlabelled = |row: u32| !targets.is_empty() && targets.iter().all(|target| target.is_missing(row as usize));
     let (excluded, usable): (Vec<u32>, Vec<u32>) = (0..table.rows as u32).partition(|row| unlabelled(*row));
@@ -108,11 +123,11 @@ pub fn split(table: &Table, plan: &SplitPlan, seed: u64) -> Result<Split, DataEr
     Ok(split)
 }
 
-fn fault(column: Option<&str>, detail: String) -> DataError {
+pub(super) fn fault(column: Option<&str>, detail: String) -> DataError {
     DataError::Plan(vec![PlanFault { column: column.map(str::to_owned), detail }])
 }
 
-fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column, DataError> {
+pub(super) fn column<'a>(table: &'a Table, name: &str) -> Result<&'a Column, DataError> {
     table.column(name).ok_or_else(|| fault(Some(name), "is not in the dataset".into()))
 }
 
@@ -138,7 +153,7 @@ fn sizes(usable: &[u32], plan: &SplitPlan) -> Result<Sizes, DataError> {
 }
 
 /// The usable rows in a seeded order.
-fn shuffled(usable: &[u32], seed: u64) -> Vec<u32> {
+pub(super) fn shuffled(usable: &[u32], seed: u64) -> Vec<u32> {
     let mut order = Vec::new();
     permutation(seed, Stream::Split, 0, usable.len(), &mut order);
     order.into_iter().map(|place| usable[place as usize]).collect()
@@ -152,7 +167,7 @@ fn by_permutation(usable: &[u32], sizes: Sizes, seed: u64) -> Split {
 }
 
 /// For each row the number of its value, in order of first appearance; a missing value is one of its own where `missing_is_one`, else each is.
-fn numbered(column: &Column, rows: &[u32], missing_is_one: bool) -> (Vec<usize>, usize) {
+pub(super) fn numbered(column: &Column, rows: &[u32], missing_is_one: bool) -> (Vec<usize>, usize) {
     let mut known: HashMap<Option<u64>, usize> = HashMap::new();
     let mut count = 0;
     let numbers = rows.iter().map(|&row| {
@@ -331,7 +346,7 @@ mod tests {
     }
 
     fn plan(method: SplitMethod, validation: f64, test: f64) -> SplitPlan {
-        SplitPlan { method, validation, test, targets: vec!["y".into()], together: false }
+        SplitPlan { method, validation, test, targets: vec!["y".into()], together: false, fold: None }
     }
 
     fn check_whole(split: &Split, rows: usize) {

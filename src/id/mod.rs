@@ -116,6 +116,8 @@ ids! {
     DatasetId, "ds_", "dataset";
     /// Names a job.
     JobId, "job_", "job";
+    /// Names an autotrain run.
+    AutotrainId, "auto_", "autotrain run";
     /// Names a stored checkpoint of a job.
     CheckpointId, "ckpt_", "checkpoint";
     /// Names the report of a check.

@@ -29,6 +29,8 @@ pub enum Stream {
     CheckRows = 9,
     /// Generated sample data.
     Sample = 10,
+    /// Recipes that a search tries.
+    Search = 11,
 }
 
 /// A generator for one purpose at one place of a run. Lanes (layers, tensors) within it are chosen by `set_stream`.

@@ -15,6 +15,7 @@ mod initial_loss;
 mod lr_range;
 mod overfit;
 mod short;
+pub mod strategy;
 mod tell;
 
 pub use beginning::{

@@ -33,7 +33,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
     (
         "split",
         "0.2 validation, stratified for classes",
-        "Shares and a method, a column, groups, another dataset, or false.",
+        "Shares and a method, a column, groups, another dataset, k_folds (and one fold of them), or false.",
     ),
     ("hidden_layers", "[64]", "Units, or objects with units, activation, dropout, normalization, init, bias."),
     ("activation", "tanh below 1000 rows, else relu", "Of hidden layers that name none."),
@@ -130,7 +130,7 @@ pub fn capabilities() -> Value {
             "datetime_parts": PARTS.map(|(name, _)| name),
             "hash": "64-bit FNV-1a of the UTF-8 bytes, mixed by MurmurHash3's finalizer; the bucket is its product with the size, over 2^64.",
         },
-        "splits": ["stratified", "random", "sequential", "column", "group", "dataset"],
+        "splits": ["stratified", "random", "sequential", "column", "group", "dataset", "k_folds"],
         "task_sampling": ["joint", "proportional", "uniform"],
         "precisions": ["f32", "f64"],
         "checks": CHECKS,

@@ -6,6 +6,7 @@
 //! from which [`capabilities`] is made too: an entry more is a line more.
 
 mod activations;
+mod autotrain;
 mod capabilities;
 mod catalogue;
 mod defaults;
@@ -13,6 +14,7 @@ mod diagnosis;
 mod embeddings;
 mod encodings;
 mod fault;
+mod folds;
 mod inits;
 mod inputs;
 mod layers;
@@ -35,9 +37,11 @@ mod split;
 mod targets;
 mod training;
 
+pub use autotrain::{AutotrainSpec, autotrain, autotrain_job};
 pub use capabilities::capabilities;
 pub use diagnosis::{facts, finding_json};
 pub use fault::{Fault, Warning};
+pub use folds::fold;
 pub use limits::Limits;
 pub use patch::merge_patch;
 pub use preview::preview;

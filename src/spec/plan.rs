@@ -5,12 +5,12 @@ use super::layers::Layer;
 use super::optimizers;
 use super::resolved::{OutputBias, ResolvedSpec};
 use super::schedules::{self, Length};
-use super::split::{Method, Split};
+use super::split::{FoldBy, Folds, Method, Split};
 use super::targets::{ClassWeight, Target, TargetType};
 use super::training::{self, BatchSize, Clipping, Every, Sparsity, higher_is_better};
 use super::{activations, catalogue::Chosen, inits};
 use crate::data::encoder::{self, EncoderPlan, FittedTarget, InputPlan, TablePlan, TargetKind, TargetPlan};
-use crate::data::{Encoder, SplitMethod, SplitPlan};
+use crate::data::{Encoder, Fold, SplitMethod, SplitPlan};
 use crate::nn;
 use crate::nn::optimizer::Sparse;
 use crate::train;
@@ -56,7 +56,9 @@ impl ResolvedSpec {
             Method::Sequential => SplitMethod::Sequential,
         };
         let together = match &self.split {
-            Split::Shares { together, .. } | Split::Datasets { together, .. } => *together,
+            Split::Shares { together, .. }
+            | Split::Datasets { together, .. }
+            | Split::Folds(Folds { by: FoldBy::Method { together, .. }, .. }) => *together,
             _ => false,
         };
         let (method, validation, test) = match &self.split {
@@ -70,11 +72,20 @@ impl ResolvedSpec {
             Split::Group { column, validation, test } => {
                 (SplitMethod::Group { column: column.clone() }, *validation, *test)
             }
-            // The parts of a fold are chosen by whoever starts it.
-            Split::Folds { folds, method } => (by(method), 1.0 / *folds as f64, 0.0),
+            Split::Folds(Folds { by: FoldBy::Method { method, .. }, test, .. }) => (by(method), 0.0, *test),
+            Split::Folds(Folds { by: FoldBy::Group(column), test, .. }) => {
+                (SplitMethod::Group { column: column.clone() }, 0.0, *test)
+            }
+        };
+        let fold = match &self.split {
+            // A job that stands for all folds looks at the first where it looks at data itself.
+            Split::Folds(Folds { folds, fold, .. }) => {
+                Some(Fold { number: fold.unwrap_or(1).saturating_sub(1) as usize, of: *folds as usize })
+            }
+            _ => None,
         };
         let targets = self.targets.iter().flat_map(|target| target.columns.iter().cloned()).collect();
-        SplitPlan { method, validation, test, targets, together }
+        SplitPlan { method, validation, test, targets, together, fold }
     }
 
     /// The network, for data encoded by `encoder`.

@@ -215,7 +215,7 @@ fn read(mut proof: Proof<'_>, request: &Value) -> Option<ResolvedSpec> {
     Some(spec)
 }
 
-fn job_name(at: &At<'_>) -> Option<String> {
+pub(super) fn job_name(at: &At<'_>) -> Option<String> {
     let text = at.text()?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {

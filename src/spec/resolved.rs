@@ -8,7 +8,7 @@ use super::inputs::Inputs;
 use super::layers::{Layer, LayerDefaults};
 use super::optimizers;
 use super::size::Sizes;
-use super::split::{Side, Split};
+use super::split::{Folds, Side, Split};
 use super::targets::Target;
 use super::training::{
     BatchSize, Clipping, EarlyStopping, Every, Regularization, Schedule, Switch, WarmStart, clipping_json,
@@ -199,12 +199,17 @@ impl ResolvedSpec {
         }
     }
 
-    /// Folds of the cross-validation that the job stands for, each a job of its own.
+    /// Folds of the cross-validation that the job stands for, each a job of its own; `None` too where it is one of them.
     pub fn folds(&self) -> Option<u64> {
-        match self.split {
-            Split::Folds { folds, .. } => Some(folds),
+        match &self.split {
+            Split::Folds(Folds { folds, fold: None, .. }) => Some(*folds),
             _ => None,
         }
+    }
+
+    /// Whether the job is one fold of a cross-validation.
+    pub fn is_fold(&self) -> bool {
+        matches!(&self.split, Split::Folds(Folds { fold: Some(_), .. }))
     }
 
     /// What works but perhaps not as expected.

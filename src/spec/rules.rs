@@ -22,7 +22,6 @@ pub(super) fn rules(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
     regularization(proof, spec);
     stopping(proof, spec);
     data(proof, spec);
-    not_yet(proof, spec);
 }
 
 fn network(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
@@ -402,15 +401,5 @@ fn unscaled(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
             "inputs go in neither centred nor scaled{example}: \"numeric\":\"standardize\" makes them learn far faster"
         );
         proof.warn("unscaled_inputs", "/inputs/numeric", detail);
-    }
-}
-
-/// What the contract names and this version does not do yet is refused rather than ignored.
-fn not_yet(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
-    if spec.folds().is_some() {
-        proof.faults.add(
-            "/split/k_folds",
-            "cross-validation is not in this version: split a share off, or start a job for each part with \"split\":{\"column\":…}",
-        );
     }
 }

@@ -10,6 +10,8 @@ use super::targets::{Target, TargetType};
 
 /// The share that validates unless the client says otherwise.
 const VALIDATION: f64 = 0.2;
+/// The most folds: each is a job.
+const FOLDS: u64 = 100;
 const METHODS: [&str; 3] = ["stratified", "random", "sequential"];
 /// What becomes of rows that are equal in every column but identifiers.
 const DUPLICATES: [&str; 2] = ["together", "apart"];
@@ -27,8 +29,29 @@ pub(super) enum Split {
     Column { column: String, validation: bool },
     /// By share, whole groups at a time.
     Group { column: String, validation: f64, test: f64 },
-    /// So many jobs, each of which validates on another part.
-    Folds { folds: u64, method: Method },
+    /// What does not test is divided into folds, each of which validates once: one of them, or all, each in a job of its own.
+    Folds(Folds),
+}
+
+/// A cross-validation, or one fold of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Folds {
+    pub folds: u64,
+    /// From 1; absent where the job stands for all of them.
+    pub fold: Option<u64>,
+    pub by: FoldBy,
+    pub test: f64,
+}
+
+/// How rows get into folds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum FoldBy {
+    Method {
+        method: Method,
+        together: bool,
+    },
+    /// Whole groups of this column.
+    Group(String),
 }
 
 /// Where the rows of a part come from.
@@ -98,7 +121,7 @@ impl Split {
             Split::Group { column, validation, test } => {
                 json!({ "group": column, "validation": real(*validation), "test": real(*test) })
             }
-            Split::Folds { folds, method } => json!({ "k_folds": folds, "method": method.name() }),
+            Split::Folds(folds) => folds.to_json(),
         }
     }
 
@@ -108,7 +131,7 @@ impl Split {
             Split::Shares { validation, .. } | Split::Group { validation, .. } => *validation > 0.0,
             Split::Column { validation, .. } => *validation,
             Split::Datasets { validation, .. } => validation.is_there(),
-            Split::Folds { .. } => true,
+            Split::Folds(_) => true,
         }
     }
 
@@ -116,7 +139,9 @@ impl Split {
     pub(super) fn column(&self) -> Option<(String, &'static str)> {
         match self {
             Split::Column { column, .. } => Some((column.clone(), "what the split is read from")),
-            Split::Group { column, .. } => Some((column.clone(), "what the groups of the split are read from")),
+            Split::Group { column, .. } | Split::Folds(Folds { by: FoldBy::Group(column), .. }) => {
+                Some((column.clone(), "what the groups of the split are read from"))
+            }
             _ => None,
         }
     }
@@ -130,9 +155,11 @@ impl Split {
             }
             Split::Datasets { validation: Side::Share(share), .. } => (schema.rows as f64 * share).round() as u64,
             Split::Datasets { .. } => schema.validation.as_ref().map_or(0, |other| other.rows),
-            Split::Column { .. } | Split::Folds { .. } | Split::Off => {
-                schema.rows.saturating_sub(self.training_rows(schema))
+            Split::Folds(Folds { test, .. }) => {
+                let tested = (schema.rows as f64 * test).round() as u64;
+                schema.rows.saturating_sub(tested).saturating_sub(self.training_rows(schema))
             }
+            Split::Column { .. } | Split::Off => schema.rows.saturating_sub(self.training_rows(schema)),
         }
     }
 
@@ -146,7 +173,10 @@ impl Split {
                 rows - of(*validation) - of(*test)
             }
             Split::Datasets { validation, test, .. } => rows - of(validation.share()) - of(test.share()),
-            Split::Folds { folds, .. } => rows - of(1.0 / *folds as f64),
+            Split::Folds(Folds { folds, test, .. }) => {
+                let divided = rows - of(*test);
+                divided - (divided / *folds as f64).round()
+            }
             Split::Column { column, .. } => {
                 let counts = schema.column(column).and_then(SchemaColumn::counts).unwrap_or(&[]);
                 let training = counts.iter().filter(|(value, _)| value == "train" || value == "false");
@@ -155,6 +185,24 @@ impl Split {
             }
         };
         left.max(0.0) as u64
+    }
+}
+
+impl Folds {
+    fn to_json(&self) -> Value {
+        let mut split = json!({ "k_folds": self.folds });
+        if let Some(fold) = self.fold {
+            split["fold"] = fold.into();
+        }
+        match &self.by {
+            FoldBy::Method { method, together } => {
+                split["method"] = method.name().into();
+                split["duplicates"] = DUPLICATES[usize::from(!together)].into();
+            }
+            FoldBy::Group(column) => split["group"] = column.as_str().into(),
+        }
+        split["test"] = real(self.test);
+        split
     }
 }
 
@@ -181,6 +229,7 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
     let column = object.field("column");
     let group = object.field("group");
     let folds = object.field("k_folds");
+    let fold = object.field("fold");
     let validation = object.field("validation");
     let test = object.field("test");
     let method_at = object.field("method");
@@ -197,17 +246,36 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
         Some((_, Some(word))) => word == DUPLICATES[0],
         _ => natural_together,
     };
-    if column.is_some() || group.is_some() || folds.is_some() {
-        refuse(&[("duplicates", &duplicates)], "column, group and folds say which rows belong together");
+    if column.is_some() || group.is_some() {
+        refuse(&[("duplicates", &duplicates)], "column and group say which rows belong together");
     }
-    exclusive(&at, [("column", column.is_some()), ("group", group.is_some()), ("k_folds", folds.is_some())]);
+    exclusive(&at, [("column", column.is_some()), ("group", group.is_some())]);
+    exclusive(&at, [("column", column.is_some()), ("k_folds", folds.is_some())]);
+    if folds.is_none() {
+        refuse(&[("fold", &fold)], "it names one of the \"k_folds\" of a cross-validation");
+    }
     if let Some(column) = column {
         refuse(&[("validation", &validation), ("test", &test), ("method", &method_at)], "the column says all");
         return by_column(proof, &column);
     }
     if let Some(folds) = folds {
-        refuse(&[("validation", &validation), ("test", &test)], "each fold validates once");
-        return Split::Folds { folds: folds.whole(2, 100).unwrap_or(5), method };
+        refuse(&[("validation", &validation)], "each fold validates once");
+        if group.is_some() {
+            refuse(&[("method", &method_at)], "groups go into folds whole, the largest first");
+        }
+        let by = match group.map(|at| group_column(proof, &at)) {
+            Some(column) => FoldBy::Group(column),
+            None => FoldBy::Method { method, together },
+        };
+        let test = match (side(&test, 0.0), &test) {
+            (Side::Dataset(_), Some(at)) => {
+                at.fault("a cross-validation sets a share aside: write one, or evaluate the model on the other dataset at the end");
+                0.0
+            }
+            (side, _) => side.share(),
+        };
+        leaves_rows(&at, 0.0, test);
+        return Split::Folds(by_folds(proof, &folds, fold.as_ref(), by, test));
     }
     if let Some(group) = group {
         refuse(&[("method", &method_at)], "groups are drawn at random");
@@ -220,13 +288,7 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
         }
         let (validation, test) = (validation.share(), test.share());
         leaves_rows(&at, validation, test);
-        let name = group.text().unwrap_or("");
-        if let Some(column) = proof.column(&group, name)
-            && column.distinct < 2
-        {
-            group.fault(format!("column {} holds one group only", quoted_text(name)));
-        }
-        return Split::Group { column: name.to_owned(), validation, test };
+        return Split::Group { column: group_column(proof, &group), validation, test };
     }
     let (validation, test) = (side(&validation, VALIDATION), side(&test, 0.0));
     leaves_rows(&at, validation.share(), test.share());
@@ -263,6 +325,39 @@ fn side(at: &Option<At<'_>>, preset: f64) -> Side {
         object.finish();
     }
     Side::Dataset(dataset)
+}
+
+fn group_column(proof: &Proof<'_>, at: &At<'_>) -> String {
+    let name = at.text().unwrap_or("");
+    if let Some(column) = proof.column(at, name)
+        && column.distinct < 2
+    {
+        at.fault(format!("column {} holds one group only", quoted_text(name)));
+    }
+    name.to_owned()
+}
+
+fn by_folds(proof: &Proof<'_>, at: &At<'_>, fold: Option<&At<'_>>, by: FoldBy, test: f64) -> Folds {
+    let folds = at.whole(2, FOLDS).unwrap_or(5);
+    let fold = fold.and_then(|at| at.whole(1, folds));
+    if let Some(schema) = proof.schema {
+        let divided = schema.rows as f64 * (1.0 - test);
+        if divided < folds as f64 {
+            at.fault(format!("{} rows cannot be divided into {folds} folds", divided.round()));
+        }
+        if let FoldBy::Group(name) = &by
+            && let Some(column) = schema.column(name)
+            && column.distinct < folds
+            && column.missing == 0
+        {
+            at.fault(format!(
+                "column {} holds {} groups, too few for {folds} folds",
+                quoted_text(name),
+                column.distinct
+            ));
+        }
+    }
+    Folds { folds, fold, by, test }
 }
 
 fn stratifies(target: &Target) -> bool {

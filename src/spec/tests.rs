@@ -420,7 +420,16 @@ fn datasets_that_validate_and_test_must_fit_the_job() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_rather_than_ignored() {
-    refused(with(json!({ "split": { "k_folds": 5 } })), &iris(), "/split/k_folds", &["not in this version"]);
+    refused(with(json!({ "split": { "k_folds": 151 } })), &iris(), "/split/k_folds", &["from 2 to 100"]);
+    refused(with(json!({ "split": { "k_folds": 5, "fold": 6 } })), &iris(), "/split/fold", &["from 1 to 5"]);
+    refused(with(json!({ "split": { "fold": 1 } })), &iris(), "/split/fold", &["k_folds"]);
+    refused(with(json!({ "split": { "k_folds": 5, "validation": 0.2 } })), &iris(), "/split/validation", &["once"]);
+    refused(
+        with(json!({ "split": { "k_folds": 100, "test": 0.5 } })),
+        &iris(),
+        "/split/k_folds",
+        &["75 rows cannot be divided into 100 folds"],
+    );
 }
 
 #[test]

@@ -40,6 +40,24 @@ pub enum StoreError {
         /// What was asked for.
         action: Action,
     },
+    /// The job is led by another one, and goes its way.
+    #[error("the job belongs to {leader}, which leads it: {action} that one instead")]
+    Led {
+        /// The job.
+        job: JobId,
+        /// The one that leads it.
+        leader: JobId,
+        /// What was asked for.
+        action: Action,
+    },
+    /// The status of an autotrain run does not allow it.
+    #[error("the run {}: it cannot {action}{}", run_is(*.status), if .status.is_finished() { "" } else { "; it can cancel" })]
+    RunState {
+        /// Its status.
+        status: Status,
+        /// What was asked for.
+        action: Action,
+    },
     /// A worker wrote for an attempt that is over, or for a job that has finished.
     #[error("attempt {attempt} of {job} no longer holds the job")]
     Stale {
@@ -101,6 +119,10 @@ pub enum StoreError {
     /// The database failed in a way that is nobody's question.
     #[error("the database failed: {0}")]
     Database(String),
+}
+
+fn run_is(status: Status) -> String {
+    if status.is_finished() { format!("has ended ({status})") } else { format!("is {status}") }
 }
 
 impl StoreError {

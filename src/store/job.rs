@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::writer::Tx;
-use super::{Action, NewJob, Status, Store, StoreError, Time, time};
+use super::{Action, NewJob, Status, Store, StoreError, Time, family, queue, time};
 use crate::id::{DatasetId, JobId};
 
 /// Holds a job's row.
@@ -64,6 +64,10 @@ pub struct Job {
     pub memory_bytes: Option<u64>,
     /// The job it came from: `{"job","relation",…}`.
     pub parent: Option<Value>,
+    /// Number of jobs that it leads; such a job trains nothing itself.
+    pub members: u64,
+    /// What these have come to, as told so far.
+    pub folds: Option<Value>,
     /// What the server noticed when it took the job in.
     pub warnings: Value,
     /// The spec as sent; `None` in lists unless asked for.
@@ -126,7 +130,7 @@ macro_rules! columns {
         "seq, id, name, status, attempt, priority, tags, revision, dataset, dataset_name, dataset_sha256, version, \
          arithmetic_version, request_id, parent, warnings, parameters, memory_bytes, created_at, queued_at, queue_seconds, \
          queue_reason, started_at, finished_at, train_seconds, progress, best_epoch, best_metric, best_value, last, \
-         stop_reason, error"
+         stop_reason, error, members, folds"
     };
 }
 pub(super) use columns;
@@ -163,6 +167,8 @@ pub(super) fn fresh(new: NewJob, id: JobId, queue_position: u64, now: Time) -> J
         parameters: new.parameters,
         memory_bytes: new.memory_bytes,
         parent: new.parent,
+        members: new.members.len() as u64,
+        folds: None,
         warnings: if new.warnings.is_array() { new.warnings } else { Value::Array(Vec::new()) },
         request: Some(new.request),
         spec: Some(new.spec),
@@ -220,6 +226,8 @@ pub(super) fn from_row(row: &SqliteRow) -> Result<Job, StoreError> {
         parameters: row.try_get::<Option<i64>, _>("parameters")?.map(|n| n as u64),
         memory_bytes: row.try_get::<Option<i64>, _>("memory_bytes")?.map(|n| n as u64),
         parent: document(row, "parent")?,
+        members: row.try_get::<i64, _>("members")? as u64,
+        folds: document(row, "folds")?,
         warnings: document(row, "warnings")?.unwrap_or(Value::Null),
         request: None,
         spec: None,
@@ -285,7 +293,7 @@ pub(super) async fn read_placeless(connection: &mut SqliteConnection, id: JobId)
 /// Counts the jobs that will be taken before the one with this priority and number.
 async fn place(connection: &mut SqliteConnection, priority: i32, seq: i64) -> Result<u64, StoreError> {
     let before: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM job WHERE status = 'queued' AND priority = ?1 AND seq < ?2)
+        "SELECT (SELECT count(*) FROM job WHERE status = 'queued' AND members = 0 AND priority = ?1 AND seq < ?2)
               + (SELECT coalesce(sum(jobs), 0) FROM queue_size WHERE priority > ?1)",
     )
     .bind(priority)
@@ -307,7 +315,7 @@ pub(super) async fn add_places(connection: &mut SqliteConnection, jobs: &mut [(i
             _ => (ends_at(connection, job.priority).await?, i64::MAX),
         };
         let between: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE status = 'queued' AND priority = ? AND seq >= ? AND seq < ?",
+            "SELECT count(*) FROM job WHERE status = 'queued' AND members = 0 AND priority = ? AND seq >= ? AND seq < ?",
         )
         .bind(job.priority)
         .bind(*seq)
@@ -422,25 +430,21 @@ async fn change(tx: &mut Tx, id: JobId, patch: JobPatch) -> Result<Job, StoreErr
     .bind(patch.priority)
     .execute(&mut tx.connection)
     .await?;
+    if let Some(priority) = patch.priority {
+        family::prioritise(tx, seq, priority).await?;
+    }
     tx.job_changed(id);
     tx.queue_changed();
     read(&mut tx.connection, id).await
 }
 
 async fn delete(tx: &mut Tx, id: JobId) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT seq, status FROM job WHERE id = ?")
-        .bind(id.to_string())
-        .fetch_optional(&mut tx.connection)
-        .await?
-        .ok_or_else(|| StoreError::not_found("job", id))?;
-    let status = status_of(&row)?;
-    if !status.is_finished() {
-        return Err(StoreError::WrongState { job: id, status, action: Action::Delete });
+    let job = queue::look(&mut tx.connection, id).await?;
+    family::refuse_member(tx, &job, Action::Delete).await?;
+    if !job.status.is_finished() {
+        return Err(StoreError::WrongState { job: id, status: job.status, action: Action::Delete });
     }
-    sqlx::query("DELETE FROM job WHERE seq = ?")
-        .bind(row.try_get::<i64, _>("seq")?)
-        .execute(&mut tx.connection)
-        .await?;
+    sqlx::query("DELETE FROM job WHERE seq = ?").bind(job.seq).execute(&mut tx.connection).await?;
     tx.job_changed(id);
     tx.space_freed();
     Ok(())

@@ -5,7 +5,7 @@ use sqlx::{QueryBuilder, Row};
 
 use super::job::{self, Job, columns};
 use super::{Status, Store, StoreError};
-use crate::id::JobId;
+use crate::id::{AutotrainId, JobId};
 
 /// Says which jobs a list has. Values of one field are alternatives; fields must all hold.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,10 @@ pub struct JobFilter {
     pub id: Vec<JobId>,
     /// The parent's id.
     pub parent: Option<JobId>,
+    /// Leaves out jobs that others lead, or that an autotrain run tries: they are told with these.
+    pub only_roots: bool,
+    /// The autotrain run that made them.
+    pub autotrain: Option<AutotrainId>,
 }
 
 /// Names what a list can be sorted by.
@@ -253,6 +257,12 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &JobFilter) {
     }
     if let Some(parent) = filter.parent {
         query.push(" AND parent_job = ").push_bind(parent.to_string());
+    }
+    if let Some(run) = filter.autotrain {
+        query.push(" AND json_extract(parent, '$.autotrain') = ").push_bind(run.to_string());
+    }
+    if filter.only_roots {
+        query.push(" AND family IS NULL AND autotrain IS NULL");
     }
     for (key, value) in &filter.tags {
         query.push(" AND EXISTS (SELECT 1 FROM json_each(job.tags) AS tag WHERE tag.key = ").push_bind(key.clone());

@@ -8,6 +8,8 @@
 //! What is acknowledged is durable: a write returns after its transaction is synced (`synchronous=FULL`), and a file is synced
 //! under its last name before the row that names it is written.
 
+mod autotrain;
+mod autotrain_step;
 mod backup;
 mod checkpoint;
 mod dataset;
@@ -15,6 +17,7 @@ mod directory;
 mod error;
 mod event;
 mod failpoint;
+mod family;
 mod file;
 mod idempotency;
 mod job;
@@ -49,13 +52,16 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row, Sqlite};
 use tokio::sync::watch;
 
+pub use autotrain::{Autotrain, AutotrainEnd, NewAutotrain};
+pub use autotrain_step::{AutotrainStep, NewStep};
 pub use backup::{Holding, backup, restore, verify};
 pub use checkpoint::{Checkpoint, CheckpointSet, NewCheckpoint};
 pub use dataset::{Dataset, DatasetPut, NewDataset};
 pub use error::StoreError;
 pub use event::{EventFilter, EventRow, Level, NewEvent};
 #[cfg(debug_assertions)]
-pub use failpoint::FAILPOINTS;
+pub use failpoint::{AUTOTRAIN_FAILPOINTS, FAILPOINTS};
+pub use family::{Family, Member, NewMember};
 pub use file::{Staged, Upload};
 pub use idempotency::{Answer, IdempotencyBegin, IdempotencyKey};
 pub use job::{Best, Job, JobDataset, JobPatch, Transition};

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::failpoint::failpoint;
+use super::family::{self, NewMember};
 use super::job::{self, Job, JobDataset};
 use super::status::{Action, Event, Next, Status, next};
 use super::writer::Tx;
@@ -51,6 +52,8 @@ pub struct NewJob {
     pub idempotency: Option<IdempotencyKey>,
     /// Refuses with [`StoreError::QueueFull`] when so many wait already.
     pub queue_limit: Option<u64>,
+    /// Jobs that this one leads; with some it trains nothing itself.
+    pub members: Vec<NewMember>,
 }
 
 /// Tells a claim how much memory there is.
@@ -236,7 +239,7 @@ pub(super) async fn transition(tx: &mut Tx, job: &Held, to: Status, change: Chan
 }
 
 /// Writes the row of a transition and its event, and has waiters woken.
-async fn note(
+pub(super) async fn note(
     tx: &mut Tx,
     job: &Held,
     number: i64,
@@ -266,7 +269,7 @@ async fn note(
     Ok(())
 }
 
-async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
+pub(super) async fn insert(tx: &mut Tx, mut new: NewJob) -> Result<Job, StoreError> {
     tx.directory().require_room()?;
     let row = sqlx::query(
         "SELECT coalesce(sum(jobs), 0) AS queued, coalesce(sum(jobs) FILTER (WHERE priority >= ?), 0) AS before
@@ -276,17 +279,57 @@ async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     .fetch_one(&mut tx.connection)
     .await?;
     let (queued, before) = (row.try_get::<i64, _>("queued")? as u64, row.try_get::<i64, _>("before")? as u64);
-    if let Some(limit) = new.queue_limit.filter(|limit| queued >= *limit) {
+    let members = std::mem::take(&mut new.members);
+    let more = members.len().saturating_sub(1) as u64;
+    if let Some(limit) = new.queue_limit.filter(|limit| queued + more >= *limit) {
         return Err(StoreError::QueueFull { queued, limit });
     }
-    let also_uses = new.also_uses.clone();
     let key = new.idempotency.clone();
-    let job = job::fresh(new, JobId::new(), before, time(tx.now));
+    let like = if members.is_empty() { None } else { Some(new.clone()) };
+    let (seq, job) = insert_row(tx, new, before, Place::Own { members: members.len() as u64 }).await?;
+    if let Some(like) = like {
+        for (member, number) in members.into_iter().zip(1..) {
+            let NewMember { name, request, spec, mut parent } = member;
+            if let Some(fields) = parent.as_object_mut() {
+                fields.shift_insert(0, "job".to_owned(), job.id.to_string().into());
+            }
+            let parent = Some(parent);
+            let member = NewJob { name, request, spec, parent, warnings: json!([]), ..like.clone() };
+            insert_row(tx, member, before, Place::Led { leader: seq, number }).await?;
+        }
+    }
+    if let Some(key) = &key {
+        idempotency::made(tx, key, &job.id.to_string()).await?;
+    }
+    failpoint("queue.inserted");
+    Ok(job)
+}
+
+/// Where a job stands among others.
+enum Place {
+    /// By itself, perhaps with jobs that it leads.
+    Own { members: u64 },
+    /// Led by another one, as this number of its members.
+    Led { leader: i64, number: i64 },
+}
+
+/// Writes the rows of a job that so many are before, and gives its number.
+async fn insert_row(tx: &mut Tx, new: NewJob, before: u64, place: Place) -> Result<(i64, Job), StoreError> {
+    let also_uses = new.also_uses.clone();
+    let mut job = job::fresh(new, JobId::new(), before, time(tx.now));
+    let (leader, number) = match place {
+        Place::Own { members } => {
+            job.members = members;
+            (None, None)
+        }
+        Place::Led { leader, number } => (Some(leader), Some(number)),
+    };
     let row = sqlx::query(
         "INSERT INTO job (id, name, status, priority, tags, dataset, dataset_name, dataset_sha256, version,
                           arithmetic_version, request_id, request, spec, parent, warnings, parameters, memory_bytes,
-                          created_at, queued_at, transitions, events, revision)
-         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, 1, 1, ?18)
+                          created_at, queued_at, transitions, events, revision, members, family, member)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17, 1, 1, ?18,
+                 ?19, ?20, ?21)
          RETURNING seq",
     )
     .bind(job.id.to_string())
@@ -307,6 +350,9 @@ async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     .bind(job.memory_bytes.map(|n| n as i64))
     .bind(tx.now)
     .bind(job.revision as i64)
+    .bind(job.members as i64)
+    .bind(leader)
+    .bind(number)
     .fetch_one(&mut tx.connection)
     .await?;
     let seq: i64 = row.try_get("seq")?;
@@ -338,11 +384,7 @@ async fn insert(tx: &mut Tx, new: NewJob) -> Result<Job, StoreError> {
     .await?;
     tx.job_changed(job.id);
     tx.queue_changed();
-    if let Some(key) = &key {
-        idempotency::made(tx, key, &job.id.to_string()).await?;
-    }
-    failpoint("queue.inserted");
-    Ok(job)
+    Ok((seq, job))
 }
 
 async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Option<(Lease, Job)>, StoreError> {
@@ -364,7 +406,7 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
            queued_at = NULL, queue_reason = NULL,
            transitions = transitions + 1, revision = revision + 1
          WHERE seq = (SELECT seq FROM job INDEXED BY job_queue
-                      WHERE status = 'queued' AND (?3 IS NULL OR memory_bytes IS NULL OR memory_bytes <= ?3)
+                      WHERE status = 'queued' AND members = 0 AND (?3 IS NULL OR memory_bytes IS NULL OR memory_bytes <= ?3)
                       ORDER BY priority DESC, seq LIMIT 1)
          RETURNING seq, id, status, attempt, resume_wanted, transitions",
     )
@@ -378,6 +420,7 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
     failpoint("queue.claimed");
     let reason = if job.attempt == 1 { "a worker took it" } else { "a worker took it to go on" };
     note(tx, &job, row.try_get("transitions")?, Some(Status::Queued), Status::Running, reason).await?;
+    family::member_claimed(tx, job.seq).await?;
     let lease = Lease { job: job.id, worker, attempt: job.attempt as u32 };
     Ok(Some((lease, job::read(&mut tx.connection, job.id).await?)))
 }
@@ -387,7 +430,7 @@ async fn claim(tx: &mut Tx, worker: String, memory: Option<Memory>) -> Result<Op
 async fn head_has_waited(tx: &mut Tx, free: i64, budget: i64) -> Result<bool, StoreError> {
     let head = sqlx::query(
         "SELECT seq, memory_bytes FROM job INDEXED BY job_queue
-         WHERE status = 'queued' AND coalesce(memory_bytes, 0) <= ?
+         WHERE status = 'queued' AND members = 0 AND coalesce(memory_bytes, 0) <= ?
          ORDER BY priority DESC, seq LIMIT 1",
     )
     .bind(budget)
@@ -410,10 +453,20 @@ async fn head_has_waited(tx: &mut Tx, free: i64, budget: i64) -> Result<bool, St
 
 async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result<Asked, StoreError> {
     let job = look(&mut tx.connection, id).await?;
+    family::refuse_member(tx, &job, action).await?;
+    let changed = obey(tx, &job, action, &reason).await?;
+    if changed {
+        family::carry(tx, job.seq, action, &reason).await?;
+    }
+    Ok(Asked { job: job::read(&mut tx.connection, id).await?, changed })
+}
+
+/// Does what was asked of a job; says whether that changed anything.
+pub(super) async fn obey(tx: &mut Tx, job: &Held, action: Action, reason: &str) -> Result<bool, StoreError> {
     let changed = match next(job.status, Event::Asked(action)) {
         Next::To(to) => {
-            let change = Change { reason: &reason, stop_reason: "cancelled", error: None };
-            transition(tx, &job, to, change).await?;
+            let change = Change { reason, stop_reason: "cancelled", error: None };
+            transition(tx, job, to, change).await?;
             true
         }
         Next::ResumeWhenPaused => {
@@ -421,7 +474,7 @@ async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result
                 .bind(job.seq)
                 .execute(&mut tx.connection)
                 .await?;
-            tx.job_changed(id);
+            tx.job_changed(job.id);
             !job.resume_wanted
         }
         Next::Holds => {
@@ -434,7 +487,7 @@ async fn asked(tx: &mut Tx, id: JobId, action: Action, reason: String) -> Result
             }
             false
         }
-        Next::Refused => return Err(StoreError::WrongState { job: id, status: job.status, action }),
+        Next::Refused => return Err(StoreError::WrongState { job: job.id, status: job.status, action }),
     };
-    Ok(Asked { job: job::read(&mut tx.connection, id).await?, changed })
+    Ok(changed)
 }

@@ -31,6 +31,8 @@ pub struct Record {
     pub reports: Vec<NewReport>,
     /// What the diagnosis looks at beside the curves.
     pub facts: Option<Value>,
+    /// What the members of a job that leads some have come to.
+    pub folds: Option<Value>,
 }
 
 /// Tells how a worker lets go of a job.
@@ -158,6 +160,7 @@ async fn write(tx: &mut Tx, job: &Held, record: Record) -> Result<(), StoreError
            train_seconds = coalesce(?8, train_seconds),
            parameters = coalesce(?9, parameters),
            facts = coalesce(?10, facts),
+           folds = coalesce(?11, folds),
            revision = revision + 1
          WHERE seq = ?1",
     )
@@ -171,6 +174,7 @@ async fn write(tx: &mut Tx, job: &Held, record: Record) -> Result<(), StoreError
     .bind(record.train_seconds)
     .bind(record.parameters.map(|n| n as i64))
     .bind(record.facts.map(|value| value.to_string()))
+    .bind(record.folds.map(|value| value.to_string()))
     .execute(&mut tx.connection)
     .await?;
     tx.job_changed(job.id);

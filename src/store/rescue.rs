@@ -37,7 +37,8 @@ async fn rescue(tx: &mut Tx) -> Result<Rescued, StoreError> {
     // A machine that went down took every job with it: none of them is to blame.
     let machine_restarted = note_boot(tx).await?;
     let rows = sqlx::query(
-        "UPDATE job SET crashes = crashes + ? WHERE status IN ('running','pausing','cancelling')
+        // A job that leads others ends no process: its members may.
+        "UPDATE job SET crashes = crashes + (? AND members = 0) WHERE status IN ('running','pausing','cancelling')
          RETURNING seq, id, status, attempt, resume_wanted, crashes",
     )
     .bind(!machine_restarted)

@@ -24,7 +24,7 @@ impl Retention {
 
 impl Store {
     /// Deletes finished jobs beyond what is to be kept, one commit a job, so that nobody waits long behind it; gives how many. A job
-    /// that an unfinished one starts from stays.
+    /// that an unfinished one starts from stays, as do the trials of a run under way; folds go with their cross-validation.
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
@@ -36,7 +36,7 @@ impl Store {
         for id in self.expired(keep, now).await? {
             match self.job_delete(id).await {
                 Ok(()) => deleted += 1,
-                Err(StoreError::NotFound { .. } | StoreError::WrongState { .. }) => {} // a client was quicker
+                Err(StoreError::NotFound { .. } | StoreError::WrongState { .. } | StoreError::Led { .. }) => {} // a client was quicker
                 Err(error) => return Err(error),
             }
         }
@@ -55,8 +55,10 @@ impl Store {
         .await?;
         let needed: HashSet<String> = needed.into_iter().flatten().collect();
         let rows = sqlx::query(
-            "SELECT id FROM job WHERE finished_at IS NOT NULL AND (finished_at < ?1 OR (?2 >= 0 AND seq NOT IN
-               (SELECT seq FROM job WHERE finished_at IS NOT NULL ORDER BY finished_at DESC, seq DESC LIMIT ?2)))
+            "SELECT id FROM job WHERE finished_at IS NOT NULL AND family IS NULL
+               AND (autotrain IS NULL OR autotrain NOT IN (SELECT seq FROM autotrain WHERE finished_at IS NULL))
+               AND (finished_at < ?1 OR (?2 >= 0 AND seq NOT IN
+               (SELECT seq FROM job WHERE finished_at IS NOT NULL AND family IS NULL ORDER BY finished_at DESC, seq DESC LIMIT ?2)))
              ORDER BY finished_at",
         )
         .bind(before)

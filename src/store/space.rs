@@ -60,7 +60,10 @@ impl Store {
 
 async fn pause_all(tx: &mut Tx) -> Result<Vec<JobId>, StoreError> {
     let mut paused = Vec::new();
-    for held in jobs(tx, "SELECT seq, id, status, attempt, resume_wanted FROM job WHERE status = 'running'").await? {
+    for held in
+        jobs(tx, "SELECT seq, id, status, attempt, resume_wanted FROM job WHERE status = 'running' AND members = 0")
+            .await?
+    {
         let Next::To(to) = next(held.status, Event::Asked(Action::Pause)) else { continue };
         queue::transition(tx, &held, to, Change { reason: NO_ROOM, stop_reason: "", error: None }).await?;
         sqlx::query("UPDATE job SET paused_for = 'space' WHERE seq = ?")

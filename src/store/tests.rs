@@ -72,6 +72,7 @@ fn new_job(dataset: &Dataset) -> NewJob {
         warnings: json!([]),
         idempotency: None,
         queue_limit: None,
+        members: Vec::new(),
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::autotrain;
 use super::control::{Control, Stop};
+use super::family;
 use super::run::{self, Work};
 use super::train_job::train_job;
 use crate::id::JobId;
@@ -47,9 +49,16 @@ impl Pool {
             draining: AtomicBool::new(false),
             bell: watch::Sender::new(0),
             task: Mutex::new(None),
+            emptied: Arc::new(AtomicBool::new(false)),
+            families: Mutex::new(None),
+            runs: Mutex::new(None),
         });
         let task = tokio::spawn(claim_and_start(Arc::clone(&shared)));
         *lock(&shared.task) = Some(task);
+        let families = tokio::spawn(family::advance(shared.store.clone(), Arc::clone(&shared.emptied)));
+        *lock(&shared.families) = Some(families);
+        let runs = tokio::spawn(autotrain::advance(shared.store.clone(), shared.config.memory_bytes));
+        *lock(&shared.runs) = Some(runs);
         Handle { shared }
     }
 }
@@ -63,6 +72,12 @@ struct Shared {
     /// Rung when a place gets free, and by [`Handle::wake`].
     bell: watch::Sender<u64>,
     task: Mutex<Option<JoinHandle<()>>>,
+    /// Set when a drain has ended the last job.
+    emptied: Arc<AtomicBool>,
+    /// The task that advances jobs that lead others.
+    families: Mutex<Option<JoinHandle<()>>>,
+    /// The task that advances autotrain runs.
+    runs: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Running {
@@ -101,6 +116,10 @@ impl Handle {
     /// Lets no more jobs start, has the running ones write their state and go back to the queue, and waits for that.
     pub async fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
+        // What it had begun stands in the store: the next process goes on from there.
+        if let Some(runs) = lock(&self.shared.runs).take() {
+            runs.abort();
+        }
         let mut bell = self.shared.bell.subscribe();
         self.shared.ring();
         for running in lock(&self.shared.running).values() {
@@ -114,6 +133,12 @@ impl Handle {
         while self.running() > 0 {
             // The sender is ours: it cannot have gone.
             let _ = bell.changed().await;
+        }
+        // With no member held any more, those that lead them go back to the queue too.
+        self.shared.emptied.store(true, Ordering::SeqCst);
+        let families = lock(&self.shared.families).take();
+        if let Some(families) = families {
+            let _ = families.await;
         }
     }
 
@@ -136,9 +161,11 @@ impl Handle {
         self.shared.draining.load(Ordering::SeqCst)
     }
 
-    /// Says whether the pool's own task is alive, for readiness.
+    /// Says whether the pool's own tasks are alive, for readiness.
     pub fn is_alive(&self) -> bool {
-        lock(&self.shared.task).as_ref().is_some_and(|task| !task.is_finished())
+        [&self.shared.task, &self.shared.families, &self.shared.runs]
+            .into_iter()
+            .all(|task| lock(task).as_ref().is_some_and(|task| !task.is_finished()))
     }
 
     /// Counts jobs that run now.

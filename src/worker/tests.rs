@@ -67,6 +67,7 @@ impl Kit {
             warnings: json!([]),
             idempotency: None,
             queue_limit: None,
+            members: Vec::new(),
         };
         self.store.job_insert(new).await.unwrap().id
     }

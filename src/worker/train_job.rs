@@ -83,7 +83,7 @@ fn dataset(session: &Session<'_>, key: &str) -> Result<Dataset, Failure> {
     Ok(session.runtime.block_on(session.store.dataset_get(key))?)
 }
 
-fn schema_of(dataset: &Dataset) -> Result<Schema, Failure> {
+pub(super) fn schema_of(dataset: &Dataset) -> Result<Schema, Failure> {
     serde_json::from_value(json!({
         "rows": dataset.rows,
         "columns": dataset.profile.get("columns"),
@@ -125,7 +125,8 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
     let data = train::Dataset {
         train: encode(table, &parts.train)?,
         validation: some(validation, &parts.validation)?,
-        test: some(test, &parts.test)?,
+        // Of a cross-validation the test part is set aside: no fold looks at it.
+        test: if spec.is_fold() { None } else { some(test, &parts.test)? },
     };
     let plan = spec.plan(&encoder, data.train.rows);
     if let Some(stop) = session.control.asked() {

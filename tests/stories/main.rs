@@ -7,6 +7,7 @@
 
 mod anchors;
 mod attacks;
+mod autotrain;
 mod backups;
 mod bad_input;
 mod checking;
@@ -23,6 +24,7 @@ mod evaluation;
 #[cfg(debug_assertions)] // release builds have no failpoints
 mod failpoints;
 mod faults;
+mod folds;
 mod full_disk;
 mod jobs;
 #[allow(dead_code, reason = "the kit may offer more than the stories of today use")]

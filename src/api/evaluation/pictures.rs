@@ -6,10 +6,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
+use super::folds::{Folds, PART};
 use super::{OnParams, Opened, Question, explain};
 use crate::api::App;
 use crate::api::conditional;
 use crate::api::extract::{FromParams, Params, Query};
+use crate::api::jobs::job_id;
 use crate::api::problem::{Fault, Kind, Problem, ProblemBody};
 use crate::plot::{Bars, LineChart, Matrix, Series, bars, lines, matrix};
 use crate::predict::{Judged, JudgedValues};
@@ -80,6 +82,24 @@ pub(super) async fn picture(
 ) -> Result<Response, Problem> {
     let known = PICTURES.iter().find(|(name, _)| *name == picture);
     let Some((name, kind)) = known else { return Err(Problem::not_found("picture", &picture)) };
+    let found = app.store().job_get(job_id(&job)?).await?;
+    if let (Some(folds), false) = (Folds::of(&app, &found, &wanted.on).await?, matches!(kind, Picture::Importance)) {
+        let tag = folds.tag(&format!("{name}.{}", wanted.target.as_deref().unwrap_or("")));
+        if conditional::has(&headers, &tag) {
+            return Ok(conditional::not_modified(&tag));
+        }
+        let (kind, target) = (*kind, wanted.target);
+        let svg = move || {
+            let (_, mut judged) = folds.judged()?;
+            let place = target.as_ref().map_or(Some(0), |name| judged.iter().position(|one| one.name == *name));
+            match place.filter(|place| *place < judged.len()) {
+                Some(place) => draw_judged(kind, judged.swap_remove(place), PART),
+                None => Err(Problem::not_found("target", target.as_deref().unwrap_or("first"))),
+            }
+        };
+        let svg = app.blocking(svg).await?;
+        return Ok(conditional::tagged(([(CONTENT_TYPE, "image/svg+xml")], svg).into_response(), &tag));
+    }
     let question = Question::of(&app, &job, &wanted.on).await?;
     let place = match &wanted.target {
         None => 0,
@@ -121,8 +141,12 @@ fn draw(kind: Picture, opened: &Opened, place: usize) -> Result<String, Problem>
     }
     let judged = opened.question.model.predictor.judge(&opened.table, &opened.judged_rows())?;
     let Some(judged) = judged.into_iter().nth(place) else { return Err(Problem::not_found("target", "first")) };
+    draw_judged(kind, judged, opened.part)
+}
+
+fn draw_judged(kind: Picture, judged: Judged, part: &str) -> Result<String, Problem> {
     let Judged { name, values, rows } = judged;
-    let title = |what: &str| format!("{what} of {name} · {} rows of {}", rows.len(), opened.part);
+    let title = |what: &str| format!("{what} of {name} · {} rows of {part}", rows.len());
     match (kind, &values) {
         (Picture::Residuals, JudgedValues::Numbers { truth, predicted, .. }) => {
             let stride = truth.len().div_ceil(MOST_POINTS).max(1);

@@ -20,7 +20,8 @@ use crate::api::problem::{Fault, Kind, Problem, ProblemBody, shortened};
 use crate::api::specs;
 use crate::id::JobId;
 use crate::spec;
-use crate::store::{EventFilter, IdempotencyKey, Job, JobDataset, NewJob};
+use crate::store::{EventFilter, IdempotencyKey, Job};
+use crate::worker;
 
 /// How to answer a new job.
 #[derive(Debug, Clone, Copy, IntoParams)]
@@ -193,39 +194,17 @@ async fn begin(
 async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
     let (request, parent) = submission.request(&app).await?;
     let proved = specs::prove(&app, &request, true).await?;
-    let resolved = proved.spec.to_json();
     let dataset = specs::stored(proved.dataset)?;
-    let new = NewJob {
-        name: proved.spec.name().map(str::to_owned),
-        priority: i32::try_from(proved.spec.priority()).unwrap_or(0),
-        tags: tags(proved.spec.tags()),
-        dataset: JobDataset {
-            id: dataset.id,
-            name: dataset.name.as_ref().map(ToString::to_string),
-            sha256: dataset.sha256.clone(),
-        },
-        also_uses: proved.others.iter().map(|dataset| dataset.id).collect(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        arithmetic_version: crate::train::ARITHMETIC_VERSION,
-        request_id: Some(submission.request_id),
-        request,
-        spec: resolved,
-        parameters: Some(proved.spec.parameters()),
-        memory_bytes: Some(proved.spec.memory_bytes()),
-        parent,
-        warnings: serde_json::to_value(proved.spec.warnings()).map_err(Problem::internal)?,
-        idempotency: submission.key,
-        queue_limit: Some(app.limits().queue),
-    };
+    let mut new = worker::new_job(request, &proved.spec, &dataset);
+    new.also_uses = proved.others.iter().map(|dataset| dataset.id).collect();
+    new.request_id = Some(submission.request_id);
+    new.parent = parent;
+    new.idempotency = submission.key;
+    new.queue_limit = Some(app.limits().queue);
     let job = app.store().job_insert(new).await?;
     app.workers().wake();
     tracing::info!(job.id = %job.id, "a job came in");
     created(&job)
-}
-
-fn tags(fields: &serde_json::Map<String, Value>) -> std::collections::BTreeMap<String, String> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    fields.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 fn created(job: &Job) -> Result<Response, Problem> {

@@ -23,16 +23,18 @@ use crate::store::{Axis, MetricColumn, MetricQuery, Metrics, Status};
 const MOST_POINTS: usize = 10_000;
 /// A curve of more points than the picture has pixels is thinned.
 pub(super) const PICTURE_POINTS: usize = 2_000;
-/// What stands before the named columns.
 /// What the names of the layers' statistics begin with: they are told where they are named, or by `…/layers`.
 pub(super) const LAYER: &str = "layer/";
+/// Curves of single folds, told by name.
+const FOLD: &str = "fold/";
+/// What stands before the named columns.
 pub(in crate::api) const INDEX: [&str; 4] = ["time", "step", "epoch", "train_seconds"];
 
 /// Which numbers.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct MetricParams {
-    /// Names, repeatable or separated by commas; all but those of the layers when none is given.
+    /// Names, repeatable or separated by commas; all but those of the layers and of single folds when none is given.
     #[param(required = false, example = json!(["loss", "val_loss"]))]
     names: Vec<String>,
     /// `epoch` or `step`.
@@ -126,7 +128,7 @@ pub(super) async fn get(
     let names = match wanted.names.is_empty() {
         true => {
             let mut all = app.store().metric_names(id, wanted.by).await?;
-            all.retain(|name| !name.starts_with(LAYER));
+            all.retain(|name| !name.starts_with(LAYER) && !name.starts_with(FOLD));
             all
         }
         false => wanted.names.clone(),

@@ -14,7 +14,7 @@ use crate::api::conditional;
 use crate::api::extract::{FromParams, Params, Query};
 use crate::api::list::{self, PageParams};
 use crate::api::problem::{Problem, ProblemBody};
-use crate::id::JobId;
+use crate::id::{AutotrainId, JobId};
 use crate::store::{JobFilter, JobSort, SortKey, Status};
 
 /// Which jobs, in which order, and what of them.
@@ -39,6 +39,13 @@ pub(super) struct ListParams {
     /// The job they came from.
     #[param(required = false, value_type = Option<String>)]
     parent: Option<JobId>,
+    /// The autotrain run that made them.
+    #[param(required = false, value_type = Option<String>)]
+    autotrain: Option<AutotrainId>,
+    /// Lists the folds of cross-validations and the trials of autotrain runs too; without it they are listed by `parent`, `autotrain` or `id`
+    /// alone.
+    #[param(required = false, default = false)]
+    folds: bool,
     /// What to sort by, with `-` for the largest first: `created_at`, `best.value`, `last.val_loss`, `spec.optimizer.learning_rate`, ….
     #[param(required = false, value_type = Option<String>, example = "-best.value")]
     sort: Option<JobSort>,
@@ -56,6 +63,8 @@ impl FromParams for ListParams {
             name: params.every("name"),
             id: parsed(params, "id"),
             parent: parsed(params, "parent").pop(),
+            autotrain: parsed(params, "autotrain").pop(),
+            folds: params.flag("folds").unwrap_or(false),
             sort: sort(params),
             fields: params.list("fields"),
         }
@@ -102,12 +111,14 @@ pub(super) async fn get_all(
     let documents =
         wanted.fields.iter().any(|field| matches!(field.split('.').next(), Some("spec" | "request" | "transitions")));
     let filter = JobFilter {
+        only_roots: wanted.parent.is_none() && wanted.autotrain.is_none() && wanted.id.is_empty() && !wanted.folds,
         status: wanted.status,
         dataset: wanted.dataset,
         tags: wanted.tag,
         name: wanted.name,
         id: wanted.id,
         parent: wanted.parent,
+        autotrain: wanted.autotrain,
     };
     let after = page.after.as_deref();
     let found = app.store().job_list(&filter, wanted.sort.as_ref(), page.limit, after, documents).await?;

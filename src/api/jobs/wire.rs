@@ -54,7 +54,7 @@ pub(crate) struct JobBody {
     /// The numbers of the last epoch: `{"epoch":12,"loss":0.35,"val_loss":0.33}`.
     #[schema(value_type = Option<Object>)]
     last: Option<Value>,
-    /// `epochs_done`, `early_stopping`, `max_seconds`, `target_reached`, `cancelled`, `diverged`, `failed_check` or `error`.
+    /// `epochs_done`, `early_stopping`, `max_seconds`, `target_reached`, `folds_done`, `cancelled`, `diverged`, `failed_check` or `error`.
     stop_reason: Option<String>,
     /// What failed, where, and what to change.
     #[schema(value_type = Option<Object>)]
@@ -66,6 +66,11 @@ pub(crate) struct JobBody {
     /// The job it came from: `{"job","relation","finding","message","patch"}`; `finding` is the code of the finding that led to it.
     #[schema(value_type = Option<Object>)]
     parent: Option<Value>,
+    /// Of a cross-validation: `{"count","succeeded","metrics":{"val_loss":{"mean","sd","values"}},"jobs":[{"fold","job","status","epoch","metrics"}]}`, each
+    /// fold with the numbers of its best epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    folds: Option<Value>,
     /// What the server noticed when it took the job in.
     #[schema(value_type = Vec<Object>)]
     warnings: Value,
@@ -191,6 +196,8 @@ pub(crate) fn body(job: &Job) -> JobBody {
         parameters: job.parameters,
         memory_bytes: job.memory_bytes,
         parent: job.parent.clone(),
+        folds: (job.members > 0)
+            .then(|| job.folds.clone().unwrap_or_else(|| json!({"count": job.members, "succeeded": 0, "jobs": []}))),
         warnings: if job.warnings.is_null() { json!([]) } else { job.warnings.clone() },
         request: job.request.clone(),
         spec: job.spec.clone(),

@@ -15,7 +15,6 @@ use super::logging::{self, LogFormat};
 use super::serve::{failed, stop_signal, usage};
 use crate::api::{self, Config};
 
-mod client;
 mod screen;
 mod story;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::client::Client;
 use super::screen::Screen;
+use crate::cli::client::Client;
 
 /// One model of the demo.
 struct Act {

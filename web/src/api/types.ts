@@ -58,10 +58,19 @@ export interface Job {
   error: Problem | null;
   parameters: number | null;
   memory_bytes: number | null;
-  parent?: { job: string; relation: string } | null;
+  parent?: { job?: string; relation: string } | null;
+  /** Of a cross-validation alone. */
+  folds?: FoldsSummary;
   warnings?: Fault[];
   request?: JsonObject;
   spec?: JsonObject;
+}
+
+export interface FoldsSummary {
+  count: number;
+  succeeded: number;
+  metrics?: Record<string, { mean: number | null; sd: number | null }>;
+  jobs: { fold: number; job: string; status: Status; epoch: number | null; metrics: Record<string, number> | null }[];
 }
 
 export interface Metrics {

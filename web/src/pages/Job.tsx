@@ -16,6 +16,7 @@ import { Curves } from "./job/Curves";
 import { Diagnosis } from "./job/Diagnosis";
 import { EvaluationPanel } from "./job/Evaluation";
 import { Events } from "./job/Events";
+import { Folds } from "./job/Folds";
 import { Predict } from "./job/Predict";
 
 export function JobPage() {
@@ -52,7 +53,7 @@ function OneJob({ id }: { id: string }) {
             <time dateTime={job.created_at} title={job.created_at}>
               {ago(job.created_at, now)}
             </time>
-            {job.parent ? (
+            {job.parent?.job ? (
               <>
                 {" "}
                 · {job.parent.relation} of <a href={`/jobs/${job.parent.job}`}>{job.parent.job}</a>
@@ -85,14 +86,26 @@ function OneJob({ id }: { id: string }) {
         <Events id={job.id} finished={finished} onNews={poke} />
       </div>
       <div class="columns">
-        <EvaluationPanel id={job.id} ready={job.best !== null} finished={finished} epoch={job.best?.epoch ?? -1} />
+        <EvaluationPanel
+          id={job.id}
+          ready={job.best !== null}
+          finished={finished}
+          epoch={job.best?.epoch ?? -1}
+          parts={job.folds ? ["out_of_fold"] : undefined}
+        />
         <div class="stack">
           <Diagnosis id={job.id} finished={finished} />
-          <Checks id={job.id} finished={finished} />
-          <Checkpoints id={job.id} name={name} epoch={job.progress?.epoch ?? 0} finished={finished} />
+          {job.folds ? (
+            <Folds folds={job.folds} />
+          ) : (
+            <>
+              <Checks id={job.id} finished={finished} />
+              <Checkpoints id={job.id} name={name} epoch={job.progress?.epoch ?? 0} finished={finished} />
+            </>
+          )}
         </div>
       </div>
-      {job.best && finished ? <Predict id={job.id} dataset={job.dataset.id} targets={targets(job.spec)} /> : null}
+      {job.best && finished && !job.folds ? <Predict id={job.id} dataset={job.dataset.id} targets={targets(job.spec)} /> : null}
       <Spec title="Spec, every default filled in" value={job.spec} />
       <Spec title="Request, as it was sent" value={job.request} />
     </>

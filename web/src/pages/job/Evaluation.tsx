@@ -17,9 +17,13 @@ interface Props {
   finished: boolean;
   /** The epoch of the best model; another one is evaluated anew. */
   epoch: number;
+  /** The parts of the data that can be asked for. */
+  parts?: string[];
 }
 
-export function EvaluationPanel({ id, ready, finished, epoch }: Props) {
+const PARTS = ["validation", "test", "train"];
+
+export function EvaluationPanel({ id, ready, finished, epoch, parts = PARTS }: Props) {
   /** The part asked for; until one is, the server takes the first that has rows. */
   const [split, setSplit] = useState<string | null>(null);
   const [found, setFound] = useState<{ split: Json; rows: Json; tasks: Task[] } | null>(null);
@@ -52,8 +56,8 @@ export function EvaluationPanel({ id, ready, finished, epoch }: Props) {
           name="split"
           legend="Part of the data"
           value={split ?? String(found?.split ?? "")}
-          values={["validation", "test", "train"]}
-          onChange={setSplit}
+          values={parts}
+          onChange={(part) => setSplit(part === "out_of_fold" ? null : part)}
         />
       </div>
       <Problem error={error} />
