@@ -1,7 +1,7 @@
 //! A network: its layers, where their tensors lie, how they start. Owns no values: parameters, buffers and work space are the caller's.
 //! What goes through it is in `pass`.
 
-use crate::num::{Packed, Real, Threads};
+use crate::num::{Packed, Real, Threads, zeros};
 
 use super::architecture::{Architecture, HiddenLayer, Normalization, TokenInput};
 use super::embedding::{self, Touched};
@@ -104,7 +104,7 @@ impl Network {
 
     /// First parameters: each tensor has a random lane of its own, so that one layer's rule does not move another layer's draw.
     pub fn initialise<T: Real>(&self, seed: u64) -> Vec<T> {
-        let mut parameters = vec![T::ZERO; self.layout.len()];
+        let mut parameters = zeros(self.layout.len());
         let lane = |segment: usize| {
             let mut generator = generator(seed, Stream::Init, 0, 0);
             generator.set_stream(segment as u64);

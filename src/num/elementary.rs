@@ -158,6 +158,7 @@ pub(super) mod double {
 #[cfg(test)]
 mod tests {
     use super::{double, single};
+    use crate::num::{Pass, run, sets, with_set};
 
     /// How many f32 lie between the two, half a one counted as such.
     fn units_apart(seen: f32, exact: f64) -> f64 {
@@ -201,6 +202,48 @@ mod tests {
                 .unwrap();
             println!("{name}: {:.3} units at {:e}", worst.0, worst.1);
             assert!(worst.0 <= 2.0, "{name}({:e}) is {} units off", worst.1, worst.0);
+        }
+    }
+    struct Each<'a> {
+        which: usize,
+        x: &'a [f32],
+        y: &'a mut [f32],
+    }
+
+    impl Pass for Each<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run(self) {
+            let Each { x, y, .. } = self;
+            // Named one by one, so that they are inlined and compiled for the registers of the set.
+            let all = y.iter_mut().zip(x);
+            match self.which {
+                0 => all.for_each(|(y, &x)| *y = single::exp(x)),
+                1 => all.for_each(|(y, &x)| *y = single::exp_m1(x)),
+                2 => all.for_each(|(y, &x)| *y = single::ln(x)),
+                3 => all.for_each(|(y, &x)| *y = single::ln_1p(x)),
+                4 => all.for_each(|(y, &x)| *y = single::tanh(x)),
+                _ => all.for_each(|(y, &x)| *y = single::erf(x)),
+            }
+        }
+    }
+
+    #[test]
+    fn every_set_of_instructions_gives_the_same_bits() {
+        let functions = [single::exp, single::exp_m1, single::ln, single::ln_1p, single::tanh, single::erf];
+        let x: Vec<f32> = numbers(61).collect();
+        for (which, function) in functions.into_iter().enumerate() {
+            let expected: Vec<f32> = x.iter().map(|x| function(*x)).collect();
+            for set in sets() {
+                let mut y = vec![0.0; x.len()];
+                with_set(set, || run(Each { which, x: &x, y: &mut y }));
+                let same = |(seen, expected): (&f32, &f32)| {
+                    seen.to_bits() == expected.to_bits() || seen.is_nan() && expected.is_nan()
+                };
+                let other = y.iter().zip(&expected).position(|pair| !same(pair));
+                assert!(other.is_none(), "function {which} of {:e} differs with {set:?}", x[other.unwrap()]);
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::nn::clipping::{gradient_norm, max_norm, soft_threshold};
 use crate::nn::optimizer::{Lbfgs, Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::schedule::{PlateauState, Time};
 use crate::nn::{BatchLoss, Network, Noise, Penalties, TaskLoss, Workspace};
-use crate::num::Real;
+use crate::num::{Real, zeros};
 use layers::LayerProbe;
 use tasks::TaskProbe;
 
@@ -138,7 +138,7 @@ impl<'a, T: Real> Run<'a, T> {
             sums: Sums::new(heads),
             best: None,
             last: Vec::new(),
-            gradient: vec![T::ZERO; network.layout().len()],
+            gradient: zeros(network.layout().len()),
             buffers_before: vec![T::ZERO; network.buffers().len()],
             space: network.workspace(longest, plan.threads),
             evaluation: network.workspace(most.min(ROWS), plan.threads),

@@ -17,7 +17,7 @@ mod sgd;
 use std::ops::Range;
 
 use super::layout::{Layout, Role, Segment};
-use crate::num::{Pass, Real, prefetch, run};
+use crate::num::{Pass, Real, prefetch, run, zeros};
 
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
@@ -330,7 +330,7 @@ impl Optimizer {
     /// The state before the first step.
     pub fn state<T: Real>(&self, layout: &Layout) -> State<T> {
         with_rule!(&self.method, rule => State {
-            slots: (0..rule.slots()).map(|slot| vec![T::from_f64(rule.initial(slot)); layout.len()]).collect(),
+            slots: (0..rule.slots()).map(|slot| filled(rule.initial(slot), layout.len())).collect(),
             scalars: layout.segments().iter().flat_map(|_| [0.0, rule.memory(None)]).collect(),
         }, lbfgs => lbfgs::state(&self.method, layout))
     }
@@ -408,6 +408,15 @@ impl Optimizer {
             run(Update { element, params, gradient, slots, offset, rows });
         }
     }
+}
+
+/// A slot before the first step.
+fn filled<T: Real>(value: f64, length: usize) -> Vec<T> {
+    let mut slot = zeros(length);
+    if value != 0.0 {
+        slot.fill(T::from_f64(value));
+    }
+    slot
 }
 
 #[cfg(test)]

@@ -42,6 +42,10 @@ pub enum Set {
 /// The best set of this machine, detected once.
 #[inline(always)]
 pub fn set() -> Set {
+    #[cfg(test)]
+    if let Some(set) = FORCED.get() {
+        return set;
+    }
     #[cfg(target_arch = "x86_64")]
     {
         static FOUND: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -79,6 +83,21 @@ fn detect() -> u8 {
     } else {
         AVX2
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Set>> = const { std::cell::Cell::new(None) };
+}
+
+/// Does `work` with a set that this machine has, on this thread.
+#[cfg(test)]
+pub fn with_set<R>(set: Set, work: impl FnOnce() -> R) -> R {
+    assert!(sets().contains(&set), "{set:?} is not for this machine");
+    FORCED.set(Some(set));
+    let result = work();
+    FORCED.set(None);
+    result
 }
 
 /// Every set that this machine has, for tests.

@@ -4,9 +4,10 @@ use super::super::*;
 use super::kit::*;
 use crate::data::TargetColumn;
 use crate::nn::clipping::Clipping;
-use crate::nn::optimizer::{Adam, Lbfgs, Method, Momentum, Sgd};
+use crate::nn::optimizer::{Adagrad, Adam, Lbfgs, Method, Momentum, Nadam, Sgd};
 use crate::nn::schedule::{Plateau, Rule, Schedule, Unit};
-use crate::nn::{Loss, Normalization, Optimizer};
+use crate::nn::{Activation, Loss, Normalization, Optimizer};
+use crate::num::{sets, with_set};
 
 #[test]
 fn a_run_learns_and_tells_every_epoch() {
@@ -325,6 +326,29 @@ fn threads_change_no_bit() {
     plan.threads = 2;
     let (two, _) = run(&plan, &data);
     assert_eq!(one.set, two.set);
+}
+
+#[test]
+fn sets_of_instructions_change_no_bit() {
+    for method in [Method::Adam(Adam::default()), Method::Adagrad(Adagrad::default()), Method::Nadam(Nadam::default())]
+    {
+        let mut plan = plan_with_words();
+        plan.architecture.hidden = vec![layer(37), layer(20)];
+        plan.architecture.hidden[0].dropout = 0.2;
+        plan.architecture.hidden[0].normalization = Normalization::Batch;
+        plan.architecture.hidden[1].normalization = Normalization::Layer;
+        plan.architecture.hidden[1].activation = Activation::Gelu;
+        plan.regularization.l2 = 1e-4;
+        plan.clipping = Some(Clipping::Norm(0.5));
+        plan.optimizer = Optimizer::new(method, 0.01);
+        let data = dataset::<f32>(&plan);
+        let bytes = |set| with_set(set, || run(&plan, &data).0.set.last.unwrap().bytes);
+        let sets = sets();
+        let expected = bytes(sets[0]);
+        for &set in &sets[1..] {
+            assert!(bytes(set) == expected, "{} differs with {set:?}", method.name());
+        }
+    }
 }
 
 #[test]
