@@ -15,7 +15,7 @@ TEST_BINARY := $(CARGO) test --locked --no-run --test stories
 NODE   := $(shell node -e 'const [a,b]=process.versions.node.split(".").map(Number); if (a>20||(a==20&&b>=19)) console.log(process.version)' 2>/dev/null)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help demo test check fmt lint unit doc web e2e python bench bench-peers bench-products soak examples image page clean
+.PHONY: help demo test check fmt lint unit doc web e2e python bench bench-instructions bench-peers bench-keras bench-products soak examples image page clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,21 +86,37 @@ python: $(VENV)/.installed ## what others read: weights in numpy
 bench: ## start-up, memory, a small job; the queue, long curves, many watchers; then the micro-benchmarks
 	$(CARGO) bench --locked --bench server
 	$(CARGO) bench --locked --bench survival
+	$(CARGO) bench --locked --bench loops
 	$(CARGO) bench --locked --bench arithmetic
 
+bench-instructions: ## instruction counts of the small works, where valgrind is installed (a busy machine changes no count)
+	scripts/instructions
+
 BENCH_VENV := bench/.venv
+KERAS_VENV := bench/.venv-keras
 
 $(BENCH_VENV)/.installed: bench/requirements.txt
 	python3 -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+# Of its own: TensorFlow and JAX want different versions of the same.
+$(KERAS_VENV)/.installed: bench/requirements-keras.txt
+	python3 -m venv $(KERAS_VENV)
+	$(KERAS_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 bench-peers: $(BENCH_VENV)/.installed ## training beside PyTorch, JAX and scikit-learn (BENCH_ARGS="--only W3 --threads 2")
 	$(CARGO) build --release --locked --bin trainyard
 	$(BENCH_VENV)/bin/python bench/run.py $(BENCH_ARGS)
 
-bench-products: ## our matrix product beside gemm, faer and matrixmultiply
-	cd bench/products && $(CARGO) run --release --locked
+bench-keras: $(KERAS_VENV)/.installed ## the same with Keras beside them, W1 to W3
+	$(MAKE) bench-peers KERAS_PYTHON=$(abspath $(KERAS_VENV)/bin/python) BENCH_ARGS="--only W1,W2,W3 $(BENCH_ARGS)"
+
+# OpenBLAS is the one that numpy brings, unless OPENBLAS names another.
+bench-products: $(BENCH_VENV)/.installed ## our matrix product beside gemm, faer, matrixmultiply and OpenBLAS
+	cd bench/products && OPENBLAS="$${OPENBLAS:-$$(ls $(abspath $(BENCH_VENV))/lib/python3*/site-packages/numpy.libs/libscipy_openblas*.so)}" \
+	  $(CARGO) run --release --locked
 
 soak: ## kills the server at random moments under load (ROUNDS=300, SEED=), then checks every promise
 	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-300} $${SEED:+TRAINYARD_SOAK_SEED=$$SEED} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
@@ -113,4 +129,4 @@ image: ## the container image, with docker, podman or buildah
 
 clean: ## remove what was built (not the data directories)
 	$(CARGO) clean
-	rm -rf web/dist/assets web/dist/*.html web/dist/*.svg web/node_modules $(VENV) $(BENCH_VENV) bench/data
+	rm -rf web/dist/assets web/dist/*.html web/dist/*.svg web/node_modules $(VENV) $(BENCH_VENV) $(KERAS_VENV) bench/data

@@ -1,13 +1,18 @@
-//! GFLOP/s of our matrix product beside gemm, faer and matrixmultiply, on the shapes of the workloads: `cargo run --release`.
+//! GFLOP/s of our matrix product beside gemm, faer, matrixmultiply and OpenBLAS, on the shapes of the workloads: `cargo run --release`.
 //!
 //! One thread, f32; the best of several runs by CPU time, taken in turn. A layer of I inputs and U units on B rows needs three products: forward
-//! x Wᵀ `[B, U]`, the slope of the weights dᵀ x `[U, I]`, and the slope of the inputs d W `[B, I]`.
+//! x Wᵀ `[B, U]`, the slope of the weights dᵀ x `[U, I]`, and the slope of the inputs d W `[B, I]`. Above them stands what this core's fused
+//! multiply-adds give at most. OpenBLAS is the one that `OPENBLAS` names (numpy brings one), and is left out where there is none.
+
+mod openblas;
+mod peak;
 
 #[allow(dead_code, unused_imports)]
 #[path = "../../../src/num/mod.rs"]
 mod num;
 
 use num::{Matrix, Packed, Threads, product};
+use openblas::OpenBlas;
 
 /// B, I, U.
 const SHAPES: [(usize, usize, usize); 9] = [
@@ -27,7 +32,13 @@ const ROUNDS: usize = 9;
 type View<'a> = (&'a [f32], usize, usize);
 
 fn main() {
-    println!("| B×I×U | product | ours | gemm | faer | matrixmultiply | ours / best |\n|---|---|---|---|---|---|---|");
+    let blas = openblas::load();
+    for (name, gflops) in peak::measure() {
+        println!("fused multiply-adds of this core, {name}: {gflops:.1} GFLOP/s");
+    }
+    println!("OpenBLAS: {}\n", blas.as_ref().map_or("none", |blas| &blas.kernels));
+    println!("| B×I×U | product | ours | gemm | faer | matrixmultiply | OpenBLAS | ours / best |\n|---|---|---|---|---|---|---|---|");
+    let only = std::env::args().nth(1).unwrap_or_default();
     let mut lead = Vec::new();
     for (b, i, u) in SHAPES {
         let (x, w, d) = (numbers(b * i, 1), numbers(u * i, 2), numbers(b * u, 3));
@@ -37,10 +48,14 @@ fn main() {
             ("slope of inputs", (&d, u, 1), (&w, i, 1), (b, u, i)),
         ];
         for (name, left, right, shape) in cases {
-            let figures = measure(left, right, shape);
+            if !format!("{b}x{i}x{u} {name}").contains(&only) {
+                continue;
+            }
+            let figures = measure(left, right, shape, blas.as_ref());
             let best = figures[1..].iter().copied().fold(0.0, f64::max);
-            let [ours, gemm, faer, mm] = figures;
-            println!("| {b}×{i}×{u} | {name} | {ours:.1} | {gemm:.1} | {faer:.1} | {mm:.1} | {:.2} |", ours / best);
+            let [ours, gemm, faer, mm, blas] = figures;
+            let lead_here = ours / best;
+            println!("| {b}×{i}×{u} | {name} | {ours:.1} | {gemm:.1} | {faer:.1} | {mm:.1} | {blas:.1} | {lead_here:.2} |");
             lead.push(ours / best);
         }
     }
@@ -48,12 +63,12 @@ fn main() {
     println!("\nours / best: least {:.2}, median {:.2}, most {:.2}", lead[0], lead[lead.len() / 2], lead[lead.len() - 1]);
 }
 
-fn measure(a: View, b: View, (m, k, n): (usize, usize, usize)) -> [f64; 4] {
+fn measure(a: View, b: View, (m, k, n): (usize, usize, usize), blas: Option<&OpenBlas>) -> [f64; 5] {
     let mut c = vec![0.0f32; m * n];
     let (mut packed, threads) = (Packed::default(), Threads::new(1));
     let flops = 2.0 * (m * k * n) as f64;
     let times = ((5e7 / flops) as usize).max(4);
-    let mut best = [f64::MAX; 4];
+    let mut best = [f64::MAX; 5];
     for _ in 0..ROUNDS {
         for (which, best) in best.iter_mut().enumerate() {
             let began = cpu_seconds();
@@ -62,12 +77,16 @@ fn measure(a: View, b: View, (m, k, n): (usize, usize, usize)) -> [f64; 4] {
                     0 => product(ours(a), ours(b), None, &mut c, (m, k, n), &mut packed, &threads),
                     1 => with_gemm(a, b, &mut c, (m, k, n)),
                     2 => with_faer(a, b, &mut c, (m, k, n)),
-                    _ => with_matrixmultiply(a, b, &mut c, (m, k, n)),
+                    3 => with_matrixmultiply(a, b, &mut c, (m, k, n)),
+                    _ => blas.iter().for_each(|blas| blas.product(a, b, &mut c, (m, k, n))),
                 }
                 std::hint::black_box(&mut c);
             }
             *best = best.min((cpu_seconds() - began) / times as f64);
         }
+    }
+    if blas.is_none() {
+        best[4] = f64::MAX;
     }
     best.map(|seconds| flops / seconds / 1e9)
 }
