@@ -15,7 +15,7 @@ TEST_BINARY := $(CARGO) test --locked --no-run --test stories
 NODE   := $(shell node -e 'const [a,b]=process.versions.node.split(".").map(Number); if (a>20||(a==20&&b>=19)) console.log(process.version)' 2>/dev/null)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help demo test check fmt lint unit doc web e2e python bench bench-instructions bench-peers bench-keras bench-products soak examples image page clean
+.PHONY: help demo test check fmt lint unit doc web e2e python bench bench-instructions bench-peers bench-keras bench-products soak fuzz examples image page clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ bench-products: $(BENCH_VENV)/.installed ## our matrix product beside gemm, faer
 
 soak: ## kills the server at random moments under load (ROUNDS=300, SEED=), then checks every promise
 	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-300} $${SEED:+TRAINYARD_SOAK_SEED=$$SEED} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
+
+fuzz: ## each parser of foreign bytes for ten minutes, with cargo-fuzz (SECONDS_EACH=600, TARGETS="csv json")
+	scripts/fuzz
 
 examples: ## the demonstrations of examples/: what each technique gains
 	scripts/examples

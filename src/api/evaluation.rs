@@ -1,6 +1,7 @@
 //! How good a job's model is on a part of its own dataset, or on any other that has the target. What is said of a target stands in
 //! `report`, what is drawn in `pictures`, what each column does in `explain`.
 
+mod dependence;
 mod explain;
 mod folds;
 mod pictures;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(pictures::picture))
         .routes(routes!(explain::importance))
         .routes(routes!(explain::dependence))
+        .routes(routes!(dependence::picture))
 }
 
 /// Rows with the largest losses that an evaluation names, unless it is asked for others.

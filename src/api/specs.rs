@@ -157,13 +157,15 @@ async fn no_dataset(app: &App, value: &str) -> Result<String, Problem> {
 }
 
 async fn sample(app: &App, name: &str, kept: bool) -> Result<Found, Problem> {
-    let Some(sample) = crate::data::samples::get(name) else {
-        return Ok(Found::Missing(Problem::not_found("sample", name).detail().to_owned()));
+    let drawn = match crate::data::samples::find(name) {
+        Ok(Some(drawn)) => drawn,
+        Ok(None) => return Ok(Found::Missing(Problem::not_found("sample", name).detail().to_owned())),
+        Err(detail) => return Ok(Found::Missing(detail)),
     };
     if kept {
-        return Ok(Found::Dataset(Box::new(datasets::sample(app, name).await?)));
+        return Ok(Found::Dataset(Box::new(datasets::sample(app, drawn).await?)));
     }
-    let (rows, profile) = app.blocking(move || datasets::profile_of(&sample.csv())).await?;
+    let (rows, profile) = app.blocking(move || datasets::profile_of(&drawn.csv())).await?;
     let columns = serde_json::to_value(&profile.columns).map_err(Problem::internal)?;
     Ok(Found::Sample(datasets::schema_of(rows, &columns)?))
 }

@@ -1,6 +1,7 @@
 //! What each column does to a model: permutation importance (Breiman 2001) and partial dependence (Friedman 2001).
 
 use super::{PredictError, PredictedValues, Predictor};
+use crate::data::encoder::quantile;
 use crate::data::{Cell, Column, DataError, Table, Values};
 use crate::num::random::{Stream, permutation};
 
@@ -38,10 +39,19 @@ pub struct Dependence {
 pub struct DependencePoint {
     /// The value, as it stands in the table.
     pub row: u32,
-    /// A number put in its place, where the column is one of numbers.
-    pub number: Option<f64>,
+    /// What was put in its place, where the column is one of numbers or times.
+    pub put: Option<Put>,
     /// For each target the mean probability of each class or label, or the mean number.
     pub targets: Vec<Vec<f64>>,
+}
+
+/// A value that need not stand in the table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Put {
+    /// A number.
+    Number(f64),
+    /// Milliseconds since 1970.
+    Time(i64),
 }
 
 impl Predictor {
@@ -82,7 +92,7 @@ impl Predictor {
     }
 
     /// Puts each of up to `points` values of a column into all rows and predicts: its distinct values where there are no more, else
-    /// for numbers evenly spaced ones between the 5th and the 95th percentile, for others the most frequent.
+    /// for numbers and times evenly spaced ones between the 5th and the 95th percentile, for others the most frequent.
     ///
     /// # Errors
     /// [`PredictError`] where the column is no input.
@@ -105,14 +115,17 @@ impl Predictor {
         };
         let original = table.columns[place].clone();
         let mut found = Vec::new();
-        for (row, number) in grid(&original, points) {
-            table.columns[place] = match number {
-                Some(number) => Column { values: Values::Numeric(vec![number; table.rows]), ..original.clone() },
+        for (row, put) in grid(&original, points) {
+            table.columns[place] = match put {
+                Some(Put::Number(number)) => {
+                    Column { values: Values::Numeric(vec![number; table.rows]), ..original.clone() }
+                }
+                Some(Put::Time(ms)) => Column { values: Values::Datetime(vec![ms; table.rows]), ..original.clone() },
                 None => original.take(&vec![row; table.rows]),
             };
             let predicted = self.predict_table(&table, &all)?;
             let targets = predicted.targets.into_iter().map(|target| means(target.values)).collect();
-            found.push(DependencePoint { row: rows[row as usize], number, targets });
+            found.push(DependencePoint { row: rows[row as usize], put, targets });
         }
         Ok(Dependence { column: column.to_owned(), points: found })
     }
@@ -127,21 +140,22 @@ impl Moved {
     }
 }
 
-/// Values along a column: a row that has it, and the number itself for numbers.
-fn grid(column: &Column, points: usize) -> Vec<(u32, Option<f64>)> {
+/// Values along a column: a row that has it, or what is put in its place.
+fn grid(column: &Column, points: usize) -> Vec<(u32, Option<Put>)> {
     let present = || (0..column.len()).filter(|row| !column.is_missing(*row));
-    if let Values::Numeric(values) = &column.values {
-        let mut sorted: Vec<f64> = present().map(|row| values[row]).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let mut distinct = sorted.clone();
-        distinct.dedup();
-        if distinct.len() <= points {
-            return distinct.into_iter().map(|value| (0, Some(value))).collect();
+    let along: Option<Vec<Put>> = match &column.values {
+        Values::Numeric(values) => {
+            let values = spaced(present().map(|row| values[row]).collect(), points);
+            Some(values.into_iter().map(Put::Number).collect())
         }
-        let at = |q: f64| crate::data::encoder::quantile(&sorted, q);
-        let (low, high) = (at(0.05), at(0.95));
-        let step = |i: usize| low + (high - low) * i as f64 / (points - 1).max(1) as f64;
-        return (0..points).map(|i| (0, Some(step(i)))).collect();
+        Values::Datetime(times) => {
+            let times = spaced(present().map(|row| times[row] as f64).collect(), points);
+            Some(times.into_iter().map(|ms| Put::Time(ms.round() as i64)).collect())
+        }
+        Values::Text { .. } => None,
+    };
+    if let Some(along) = along {
+        return along.into_iter().map(|put| (0, Some(put))).collect();
     }
     let mut seen: Vec<(Cell<'_>, u32, usize)> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -156,6 +170,18 @@ fn grid(column: &Column, points: usize) -> Vec<(u32, Option<f64>)> {
     seen.sort_by_key(|(_, row, count)| (std::cmp::Reverse(*count), *row));
     seen.truncate(points);
     seen.into_iter().map(|(_, row, _)| (row, None)).collect()
+}
+
+/// The distinct values where there are no more than `points`, else evenly spaced ones between the 5th and the 95th percentile.
+fn spaced(mut values: Vec<f64>, points: usize) -> Vec<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let mut distinct = values.clone();
+    distinct.dedup();
+    if distinct.len() <= points {
+        return distinct;
+    }
+    let (low, high) = (quantile(&values, 0.05), quantile(&values, 0.95));
+    (0..points).map(|i| low + (high - low) * i as f64 / (points - 1).max(1) as f64).collect()
 }
 
 fn means(values: PredictedValues) -> Vec<f64> {

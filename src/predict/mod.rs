@@ -7,7 +7,7 @@ mod judge;
 mod linear;
 mod model;
 
-pub use explain::{Dependence, DependencePoint, Importance, Moved};
+pub use explain::{Dependence, DependencePoint, Importance, Moved, Put};
 pub use judge::{Judged, JudgedLabel, JudgedValues};
 pub use linear::LINEAR_BUDGET;
 

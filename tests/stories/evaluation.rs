@@ -148,6 +148,8 @@ fn numbers_are_measured_in_their_own_unit_and_columns_by_what_they_do() {
     assert_eq!(points.len(), 11);
     let (left, middle) = (number(&points[0], "/y"), number(&points[5], "/y"));
     assert!(left > middle + 1.0, "a parabola falls towards its middle: {along:#}");
+    let svg = server.get(&format!("{path}/partial-dependence.svg?column=x")).text();
+    assert!(svg.starts_with("<svg") && svg.contains("mean y along x"), "{svg}");
     let problem = server.get(&format!("{path}/partial-dependence?column=id")).problem(422, "invalid_rows");
     assert!(problem.to_string().contains("is no input"), "{problem:#}");
     server.get(&format!("{path}/partial-dependence")).problem(400, "malformed_request");
@@ -185,4 +187,37 @@ fn equal_rows_stay_on_one_side_and_the_profile_says_how_many_there_are() {
     let wrong = server.post("/v1/jobs", &spec(json!({"method": "sequential", "duplicates": "together"})));
     let problem = wrong.problem(422, "invalid_job_spec");
     assert_eq!(problem["errors"][0]["pointer"], "/split/duplicates", "{problem:#}");
+}
+
+#[test]
+fn dependence_is_told_and_drawn_along_columns_of_every_kind() {
+    let server = Server::start();
+    let mut text = String::from("colour,when,flag,x,y,price\n");
+    (0..120).for_each(|i| {
+        let (colour, flag) = (["red", "green", "blue"][i % 3], ["yes", "no"][i % 2]);
+        let y = if i % 3 == 0 { "warm" } else { ["cool", "cold"][i / 3 % 2] };
+        text +=
+            &format!("{colour},2025-{:02}-11,{flag},{},{y},{}.5\n", 1 + i % 12, i * 7 % 31, i % 3 * 100 + i * 37 % 61);
+    });
+    server.upload("shop", text);
+    let job =
+        server.train(&json!({"dataset": "shop", "targets": [{"column": "y"}, {"column": "price"}], "epochs": 40}));
+    let path = format!("/v1/jobs/{}/partial-dependence", job["id"].as_str().unwrap());
+    let along = |column: &str| server.get(&format!("{path}?column={column}&split=train")).ok()["points"].clone();
+    let colours = along("colour");
+    assert_eq!(colours.as_array().unwrap().len(), 3);
+    let of = |colour: &str| colours.as_array().unwrap().iter().find(|point| point["value"] == colour).unwrap().clone();
+    assert!(number(&of("red"), "/y/warm") > number(&of("blue"), "/y/warm") + 0.3, "{colours:#}");
+    assert!(number(&of("blue"), "/price") > number(&of("red"), "/price") + 80.0, "{colours:#}");
+    let times = along("when");
+    assert!(times[0]["value"].as_str().unwrap().starts_with("2025-"), "{times:#}");
+    assert!(times.as_array().unwrap().windows(2).all(|pair| pair[0]["value"].as_str() < pair[1]["value"].as_str()));
+    let svg = |query: &str| server.get(&format!("{path}.svg?{query}")).text();
+    assert!(svg("column=colour").contains("mean probability of y = warm"), "the class that moves most");
+    assert!(svg("column=colour&class=cold").contains("mean probability of y = cold"));
+    assert!(svg("column=colour&target=price").contains("mean price along colour"));
+    assert!(svg("column=when&target=price").contains("when (year)"));
+    assert!(svg("column=flag").contains("true") && svg("column=x").contains("mean probability of y"));
+    server.get(&format!("{path}.svg?column=colour&class=hot")).problem(404, "not_found");
+    server.get(&format!("{path}.svg?column=colour&target=size")).problem(404, "not_found");
 }

@@ -20,6 +20,7 @@ mod demonstrations;
 mod diagnosing;
 mod draining;
 mod drawn_specs;
+mod encoding;
 mod evaluation;
 #[cfg(debug_assertions)] // release builds have no failpoints
 mod failpoints;
@@ -38,6 +39,7 @@ mod room;
 mod same_bits;
 mod server;
 mod soak;
+mod splitting;
 mod upgrades;
 mod uploads;
 mod warm_start;

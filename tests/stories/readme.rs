@@ -49,6 +49,12 @@ fn the_guide_to_the_practice_works_line_by_line() {
 }
 
 #[test]
+fn the_guide_to_the_data_works_line_by_line() {
+    let folder = played("docs/DATA.md");
+    ["residuals.svg", "size.svg", "colour.svg"].into_iter().for_each(|name| is_picture(folder.path().join(name)));
+}
+
+#[test]
 fn the_spec_that_it_shows_is_accepted() {
     let server = Server::start();
     server.sample("digits");

@@ -194,3 +194,46 @@ fn other_formats_and_packed_files_train_as_csv_does() {
     assert!(refuse(b"PAR1 and no more")["detail"].as_str().unwrap().contains("Parquet"));
     server.get("/v1/datasets/x").problem(404, "not_found");
 }
+
+#[test]
+fn samples_are_drawn_by_parameters_and_the_same_ones_give_the_same_dataset() {
+    let server = Server::start();
+    let listed = server.get("/v1/samples").ok();
+    let of =
+        |name: &str| listed["data"].as_array().unwrap().iter().find(|sample| sample["name"] == name).unwrap().clone();
+    for name in ["iris", "wine", "breast-cancer", "digits", "diabetes"] {
+        let sample = of(name);
+        assert!(sample["source"].as_str().unwrap().len() > 20 && sample["licence"].is_string(), "{sample:#}");
+        assert_eq!(sample["parameters"], json!([]));
+    }
+    let rows = of("spirals")["parameters"][1].clone();
+    assert_eq!((&rows["name"], &rows["default"], &rows["minimum"]), (&json!("rows"), &json!(1000), &json!(10)));
+
+    let draw = |query: &str| server.post(&format!("/v1/samples/spirals{query}"), &json!({}));
+    let plain = draw("").ok();
+    let first = draw("?seed=7&rows=300&arms=3");
+    assert_eq!(first.status, 201, "{first:?}");
+    let first = first.ok();
+    assert_eq!((&first["rows"], &first["name"]), (&json!(300), &json!("spirals-seed-7-rows-300-arms-3")));
+    assert_eq!(first["columns"][2]["distinct"], 3);
+    let again = draw("?arms=3&rows=300&seed=7");
+    assert_eq!(again.status, 200, "{again:?}");
+    assert_eq!(again.ok()["id"], first["id"]);
+    assert_eq!(draw("?seed=1&noise=0.04").ok()["id"], plain["id"], "defaults said aloud are defaults");
+    assert_eq!(draw("?seed=8&name=mine").ok()["name"], "mine");
+
+    let spec = |dataset: &str| json!({"dataset": dataset, "target": "arm", "epochs": 1});
+    let job = server.train(&spec("sample:spirals?rows=300&seed=7&arms=3"));
+    assert_eq!(job["dataset"]["id"], first["id"], "a spec draws the same");
+    let problem = server.post("/v1/jobs", &spec("sample:spirals?rows=3")).problem(422, "invalid_job_spec");
+    assert!(problem["errors"].to_string().contains("a whole number from 10 to 1000000"), "{problem:#}");
+
+    let problem = draw("?rows=5&noise=many&clusters=2&sed=3&name=a%20b").problem(400, "malformed_request");
+    assert_eq!(problem["errors"][0]["parameter"], "sed", "what is no parameter anywhere is told first: {problem:#}");
+    let problem = draw("?rows=5&noise=many&clusters=2&name=a%20b").problem(400, "malformed_request");
+    let named: Vec<&str> =
+        problem["errors"].as_array().unwrap().iter().map(|fault| fault["parameter"].as_str().unwrap()).collect();
+    assert_eq!(named, ["rows", "clusters", "noise", "name"], "{problem:#}");
+    server.post("/v1/samples/iris?rows=10", &json!({})).problem(400, "malformed_request");
+    server.post("/v1/samples/tulips", &json!({})).problem(404, "not_found");
+}

@@ -283,15 +283,15 @@ fn stage(store: &Store, table: &Table) -> Result<Staged, Problem> {
 /// Its name may be taken by something else of the user's: then it stays nameless, and is found by its digest.
 pub(crate) async fn install(
     app: &App,
-    name: &str,
+    name: Option<&str>,
     bytes: &[u8],
     key: Option<IdempotencyKey>,
 ) -> Result<DatasetPut, Problem> {
-    let wanted: Name = name.parse().map_err(Problem::internal)?;
+    let wanted = name.map(str::parse::<Name>).transpose().map_err(Problem::internal)?;
     let mut upload = app.store().upload_begin().await?;
     upload.write(bytes).await?;
     let staged = upload.finish().await?;
-    let plan = Import { name: Some(wanted), options: ParseOptions::default(), move_name: false, idempotency: key };
+    let plan = Import { name: wanted, options: ParseOptions::default(), move_name: false, idempotency: key };
     import(app, staged, plan).await
 }
 
@@ -302,15 +302,15 @@ pub(crate) fn profile_of(bytes: &[u8]) -> Result<(u64, Profile), Problem> {
 }
 
 /// The dataset that a spec's `sample:NAME` means, installed if it is not.
-pub(crate) async fn sample(app: &App, name: &str) -> Result<Dataset, Problem> {
-    let sample = crate::data::samples::get(name).ok_or_else(|| Problem::not_found("sample", name))?;
+pub(crate) async fn sample(app: &App, drawn: crate::data::samples::Drawn) -> Result<Dataset, Problem> {
     let identity: Value = serde_json::from_str(&ParseOptions::default().canonical()).map_err(Problem::internal)?;
-    let csv = sample.csv();
+    let name = drawn.name();
+    let csv = app.blocking(move || Ok(drawn.csv())).await?;
     let digest = super::sha256_hex(&csv);
     if let Some(known) = app.store().dataset_find(&digest, &identity).await? {
         return Ok(known);
     }
-    match install(app, sample.name, &csv, None).await {
+    match install(app, name.as_deref(), &csv, None).await {
         Ok(put) => Ok(put.dataset),
         Err(problem) if problem.kind() == Kind::NameTaken => {
             let mut upload = app.store().upload_begin().await?;
@@ -324,7 +324,7 @@ pub(crate) async fn sample(app: &App, name: &str) -> Result<Dataset, Problem> {
 }
 
 /// One line for the list of samples.
-pub(crate) fn sample_body(sample: &crate::data::samples::Sample) -> Value {
+pub(crate) fn sample_body(sample: &'static crate::data::samples::Sample) -> Value {
     json!({
         "name": sample.name,
         "description": sample.description,
@@ -332,6 +332,19 @@ pub(crate) fn sample_body(sample: &crate::data::samples::Sample) -> Value {
         "source": sample.source,
         "licence": sample.licence,
         "rows": sample.rows,
+        "parameters": sample.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "bytes": sample.csv().len(),
+    })
+}
+
+fn parameter(parameter: &crate::data::samples::Parameter) -> Value {
+    let number = |x: f64| if parameter.whole { Value::from(x as u64) } else { Value::from(x) };
+    json!({
+        "name": parameter.name,
+        "kind": if parameter.whole { "integer" } else { "number" },
+        "default": number(parameter.default),
+        "minimum": number(parameter.least),
+        "maximum": number(parameter.most),
+        "help": parameter.help,
     })
 }

@@ -11,7 +11,8 @@ use crate::api::App;
 use crate::api::conditional;
 use crate::api::extract::{FromParams, Params, Query};
 use crate::api::problem::{Problem, ProblemBody};
-use crate::predict::{Importance, Moved};
+use crate::data::table::format_datetime;
+use crate::predict::{Dependence, DependencePoint, Importance, Moved, Put};
 
 /// Rows that are looked at, at most: each column is predicted again and again.
 const MOST_ROWS: usize = 2_000;
@@ -85,13 +86,13 @@ pub(super) fn importances(opened: &Opened, repeats: u64) -> Result<(Vec<Importan
 #[into_params(parameter_in = Query)]
 pub(super) struct DependenceParams {
     #[param(ignore)]
-    on: OnParams,
+    pub(super) on: OnParams,
     /// An input of the model.
     #[param(example = "petal_length")]
-    column: String,
+    pub(super) column: String,
     /// Values along the column, at most.
     #[param(required = false, default = 20, minimum = 2, maximum = 200)]
-    points: usize,
+    pub(super) points: usize,
 }
 
 impl FromParams for DependenceParams {
@@ -137,16 +138,11 @@ pub(super) async fn dependence(
 }
 
 fn along(opened: &Opened, column: &str, points: usize) -> Result<Value, Problem> {
-    let rows = opened.some_rows(MOST_ROWS);
-    let predictor = &opened.question.model.predictor;
-    let found = predictor.dependence(&opened.table, &rows, column, points)?;
+    let (found, rows) = found(opened, column, points)?;
+    let targets = opened.question.model.predictor.encoder().targets();
     let points = found.points.iter().map(|point| {
-        let value = match point.number {
-            Some(number) => number.into(),
-            None => opened.table.column(column).map_or(Value::Null, |column| column.cell(point.row as usize).to_json()),
-        };
-        let mut fields = Map::from_iter([("value".to_owned(), value)]);
-        for (target, means) in predictor.encoder().targets().iter().zip(&point.targets) {
+        let mut fields = Map::from_iter([("value".to_owned(), value(opened, column, point))]);
+        for (target, means) in targets.iter().zip(&point.targets) {
             let told = match (target.classes.as_slice(), means.as_slice()) {
                 ([], [mean]) => Value::from(*mean),
                 (classes, means) => classes
@@ -160,5 +156,20 @@ fn along(opened: &Opened, column: &str, points: usize) -> Result<Value, Problem>
         }
         Value::Object(fields)
     });
-    Ok(json!({"column": found.column, "split": opened.part, "rows": rows.len(), "points": points.collect::<Vec<_>>()}))
+    Ok(json!({"column": found.column, "split": opened.part, "rows": rows, "points": points.collect::<Vec<_>>()}))
+}
+
+/// The dependence on a column, and how many rows were looked at (blocking).
+pub(super) fn found(opened: &Opened, column: &str, points: usize) -> Result<(Dependence, usize), Problem> {
+    let rows = opened.some_rows(MOST_ROWS);
+    Ok((opened.question.model.predictor.dependence(&opened.table, &rows, column, points)?, rows.len()))
+}
+
+/// The value at a point, as the table would show it.
+pub(super) fn value(opened: &Opened, column: &str, point: &DependencePoint) -> Value {
+    match point.put {
+        Some(Put::Number(number)) => number.into(),
+        Some(Put::Time(ms)) => format_datetime(ms).into(),
+        None => opened.table.column(column).map_or(Value::Null, |column| column.cell(point.row as usize).to_json()),
+    }
 }

@@ -137,5 +137,10 @@ pub(in crate::api) struct SampleBody {
     source: String,
     /// Under which terms.
     licence: String,
+    /// Data rows, unless it is drawn with others.
+    rows: u64,
+    /// What it can be drawn by: name, kind, default, minimum, maximum, help.
+    #[schema(value_type = Vec<Object>)]
+    parameters: Vec<Value>,
     bytes: u64,
 }

@@ -9,10 +9,13 @@ pub(super) fn fill(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> 
     Ok(sample)
 }
 
+/// What stands behind the last line, in bytes that no text has: a row of its own, or inside of a cell whose quote was never closed.
+pub(super) const END: &[u8] = b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8";
+
 /// A reader between the text and the parser.
 ///
 /// Every line end (`\r\n`, `\r`, `\n`) leaves it as `\n` and the last line has one, because only then can the line of a row be told from the parser's own
-/// count. It fails once more than `longest` bytes went by since the row began: a quote that is never closed must not bring the whole file into memory.
+/// count. Behind the last line stands [`END`]. It fails once more than `longest` bytes went by since the row began: a quote that is never closed must not bring the whole file into memory.
 pub(super) struct Watched<R> {
     inner: R,
     since: usize,
@@ -20,11 +23,13 @@ pub(super) struct Watched<R> {
     last: u8,
     /// The last byte read was `\r`: a `\n` that follows belongs to it.
     after_return: bool,
+    /// What is still to be given behind the last line, once that has been read.
+    tail: Option<Vec<u8>>,
 }
 
 impl<R> Watched<R> {
     pub(super) fn new(inner: R, longest: usize) -> Watched<R> {
-        Watched { inner, since: 0, longest, last: b'\n', after_return: false }
+        Watched { inner, since: 0, longest, last: b'\n', after_return: false, tail: None }
     }
 
     pub(super) fn begin_row(&mut self) {
@@ -64,10 +69,16 @@ impl<R: Read> Read for Watched<R> {
         }
         loop {
             let read = self.inner.read(buffer)?;
-            if read == 0 && self.last != b'\n' {
-                self.last = b'\n';
-                buffer[0] = b'\n';
-                return Ok(1);
+            if read == 0 {
+                let last = self.last;
+                let tail = self.tail.get_or_insert_with(|| {
+                    let line_end: &[u8] = if last == b'\n' { b"" } else { b"\n" };
+                    [line_end, END, b"\n"].concat()
+                });
+                let given = tail.len().min(buffer.len());
+                buffer[..given].copy_from_slice(&tail[..given]);
+                tail.drain(..given);
+                return Ok(given);
             }
             self.since += read;
             if self.is_over() {
@@ -77,7 +88,7 @@ impl<R: Read> Read for Watched<R> {
             if kept > 0 {
                 self.last = buffer[kept - 1];
             }
-            if kept > 0 || read == 0 {
+            if kept > 0 {
                 return Ok(kept);
             }
         }

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::reader::{Watched, fill};
+use super::reader::{END, Watched, fill};
 use super::{Detected, Limits, ParseOptions, TextEncoding, detect};
 use crate::data::DataError;
 use crate::data::error::FileFault;
@@ -86,6 +86,8 @@ pub(super) struct Rows<'r> {
     reader: csv::Reader<Watched<Box<dyn Read + 'r>>>,
     /// The row read last.
     pub(super) record: csv::ByteRecord,
+    /// The columns, once they are known.
+    names: Vec<String>,
 }
 
 impl<'r> Rows<'r> {
@@ -98,7 +100,7 @@ impl<'r> Rows<'r> {
             .flexible(true)
             .buffer_capacity(1 << 16)
             .from_reader(Watched::new(text, longest));
-        Rows { reader, record: csv::ByteRecord::new() }
+        Rows { reader, record: csv::ByteRecord::new(), names: Vec::new() }
     }
 
     /// Reads the first row and the names of the columns: those it holds, or none where it is data. Says on which line it begins.
@@ -119,6 +121,7 @@ impl<'r> Rows<'r> {
         if let Some(name) = full.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(duplicate(&full, name, line).into());
         }
+        self.names.clone_from(&full);
         Ok((line, Names { unnamed: given.iter().map(|name| header && name.is_none()).collect(), full }))
     }
 
@@ -140,12 +143,35 @@ impl<'r> Rows<'r> {
                 }
                 Err(error) => return Err(DataError::Io(error.into())),
             }
+            let row = self.record.as_slice();
+            if row == END {
+                return Ok(None);
+            }
+            if row.strip_suffix(b"\n").unwrap_or(row).ends_with(END) {
+                return Err(self.open_quote().into());
+            }
             if self.record.len() == 1 && self.record.get(0).is_none_or(|cell| cell.trim_ascii().is_empty()) {
                 continue;
             }
             // The record's own position lies before the blank lines that were skipped, so the line is counted back from the row's end.
             let inside = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
             return Ok(Some(self.reader.position().line().saturating_sub(inside + 1)));
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// The last cell of the file swallowed its end.
+    fn open_quote(&self) -> FileFault {
+        let place = self.record.len().saturating_sub(1);
+        // The line of the file's end, less the lines that the cell goes over.
+        let inside = self.record.get(place).map_or(0, |cell| cell.iter().filter(|byte| **byte == b'\n').count());
+        FileFault {
+            code: "open_quote",
+            line: Some(self.reader.position().line().saturating_sub(inside as u64)),
+            column: Some(self.names.get(place).map_or_else(|| (place + 1).to_string(), |name| format!("\"{name}\""))),
+            detail: "a quote is opened here and never closed".into(),
+            remedy: "close it; a quote inside of a quoted cell is written twice".into(),
         }
     }
 }
@@ -193,10 +219,12 @@ pub(super) fn check_row(
         } else {
             "put cells that hold the delimiter in double quotes, or name the delimiter with delimiter=…"
         };
+        // The first column that has no cell, or the last before the cells that have no column.
+        let place = names.get(record.len()).or(names.last());
         return Err(FileFault {
             code: "ragged_row",
             line: Some(line),
-            column: None,
+            column: place.map(|name| format!("\"{name}\"")),
             detail: format!("the row has {}, expected {}", cells(record.len()), names.len()),
             remedy: remedy.into(),
         });
