@@ -88,6 +88,7 @@ bench: ## start-up, memory, a small job; the queue, long curves, many watchers; 
 	$(CARGO) bench --locked --bench survival
 	$(CARGO) bench --locked --bench loops
 	$(CARGO) bench --locked --bench arithmetic
+	$(CARGO) bench --locked --bench layers
 
 bench-instructions: ## instruction counts of the small works, where valgrind is installed (a busy machine changes no count)
 	scripts/instructions

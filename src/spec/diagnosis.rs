@@ -204,3 +204,153 @@ fn joined(first: Value, second: Value) -> Value {
         (_, second) => second,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::data::csv::{ParseOptions, ingest};
+    use crate::data::profile::profile;
+    use crate::practice::diagnosis::{Checked, Curves, Run, Severity, diagnose};
+    use crate::spec::{Limits, prove};
+
+    fn iris() -> Schema {
+        let bytes = crate::data::samples::get("iris").unwrap().csv();
+        let (table, _) = ingest(bytes.as_ref(), &ParseOptions::default()).unwrap();
+        Schema::from_profile(table.rows as u64, &profile(&table))
+    }
+
+    /// A spec as a client may write it, with what the rules look at drawn.
+    fn request() -> impl Strategy<Value = Value> {
+        let optimizer = prop::sample::select(vec!["sgd", "adagrad", "rmsprop", "adam"]);
+        let activation = prop::sample::select(vec!["relu", "tanh", "sigmoid"]);
+        let schedule = prop::sample::select(vec!["constant", "cosine"]);
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        (optimizer, activation, schedule, -6.0..1.0_f64, 1..4_usize, 8..64_u64, flags).prop_map(
+            |(optimizer, activation, schedule, power, depth, epochs, (stop, plain, strict))| {
+                let hidden = vec![json!({"units": 32, "dropout": if strict { 0.5 } else { 0.0 }}); depth];
+                json!({
+                    "dataset": "iris", "target": "species", "hidden_layers": hidden, "activation": activation, "schedule": schedule,
+                    "optimizer": {"type": optimizer, "learning_rate": 10f64.powf(power)}, "epochs": epochs, "seed": 1,
+                    "early_stopping": if stop { json!({"patience": 10}) } else { json!(false) },
+                    "inputs": {"numeric": if plain { "none" } else { "standardize" }},
+                    "init": {"output_bias": if plain { json!(0.0) } else { json!("prior") }},
+                    "regularization": {"l2": if strict { 0.01 } else { 0.0 }},
+                    "gradient_clipping": if strict { json!({"type": "norm", "value": 1.0}) } else { json!(false) },
+                })
+            },
+        )
+    }
+
+    /// A curve from a start to an end, bent and with noise: falling, rising, flat, bouncing.
+    fn curve(low: f64, high: f64) -> impl Strategy<Value = Vec<f64>> {
+        let noise = prop::collection::vec(-1.0..1.0_f64, 65);
+        (low..high, low..high, 0.2..4.0_f64, 0.0..0.6_f64, noise).prop_map(|(from, to, bend, loud, noise)| {
+            let at = |epoch: usize| {
+                let share = (epoch as f64 / 64.0).powf(bend);
+                (from + (to - from) * share) * (1.0 + loud * noise[epoch])
+            };
+            (0..65).map(at).collect()
+        })
+    }
+
+    /// The fields that a patch sets, with their values.
+    fn leaves(pointer: &str, value: &Value, into: &mut Vec<(String, Value)>) {
+        match value {
+            Value::Object(fields) => {
+                fields.iter().for_each(|(name, inner)| leaves(&format!("{pointer}/{name}"), inner, into))
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(at, inner)| leaves(&format!("{pointer}/{at}"), inner, into))
+            }
+            leaf => into.push((pointer.to_owned(), leaf.clone())),
+        }
+    }
+
+    /// Which way a patch moves a field of the spec: up, down, or to a word.
+    fn moves(patch: &Value, spec: &Value) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        leaves("", patch, &mut found);
+        let way = |(pointer, value): (String, Value)| {
+            let old = spec.pointer(&pointer).cloned().unwrap_or(Value::Null);
+            let way = match (old.as_f64(), value.as_f64()) {
+                _ if old == value => return None,
+                (Some(old), Some(new)) => if new > old { "up" } else { "down" }.to_owned(),
+                _ => value.to_string(),
+            };
+            Some((pointer, way))
+        };
+        found.into_iter().filter_map(way).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_two_findings_of_a_run_change_a_field_in_opposite_directions(
+            request in request(),
+            loss in curve(1e-3, 6.0), validation in curve(1e-3, 6.0), accuracy in curve(0.05, 1.0),
+            ratio in curve(1e-6, 0.5), saturated in curve(0.0, 1.0), dead in curve(0.0, 1.0), slope in curve(1e-4, 1.0), penalty in curve(0.0, 3.0),
+            overfit_failed in any::<bool>(),
+        ) {
+            let schema = iris();
+            let spec = prove(&request, &schema, &Limits::default()).unwrap();
+            let facts = facts(&spec, &schema);
+            let mut curves = Curves::default();
+            let last = facts.hidden.len() - 1;
+            for epoch in 0..=facts.epochs.min(64) {
+                let at = epoch as usize;
+                curves.epoch(epoch, [
+                    ("loss", loss[at]), ("train_eval_loss", loss[at]), ("val_loss", validation[at]), ("val_accuracy", accuracy[at].clamp(0.0, 1.0)),
+                    ("penalty", penalty[at]), ("objective", loss[at] + penalty[at]), ("clipped_share", dead[at].clamp(0.0, 1.0)),
+                    ("gradient_norm", slope[at]), ("learning_rate", facts.learning_rate * (1.0 - at as f64 / 70.0)),
+                    ("layer/hidden.0/update_ratio", ratio[at]), ("layer/hidden.0/saturated_share", saturated[at].clamp(0.0, 1.0)),
+                    ("layer/hidden.0/dead_share", dead[at].clamp(0.0, 1.0)), ("layer/hidden.0/gradient_rms", slope[at] * 0.01),
+                    (if last == 0 { "layer/hidden.0/zero_share" } else { "layer/hidden.1/gradient_rms" }, slope[64 - at]),
+                ]);
+                curves.step(epoch, loss[at]);
+            }
+            let checked = Checked { overfit_failed: overfit_failed.then(|| "narrow".to_owned()), ..Checked::default() };
+            let run = Run { facts: &facts, curves: &curves, is_over: true, epochs_done: true, diverged: None, checked: &checked };
+            let resolved = spec.to_json();
+            let all: Vec<(&str, Vec<(String, String)>)> = diagnose(&run)
+                .iter()
+                .map(|finding| (finding.code, moves(&finding_json(finding, &resolved)["patch"], &resolved)))
+                .collect();
+            for (at, (code, moved)) in all.iter().enumerate() {
+                for (other, others) in &all[..at] {
+                    for (field, way) in moved {
+                        for (_, against) in others.iter().filter(|(known, _)| known == field) {
+                            prop_assert!(way == against, "{code} moves {field} {way}, {other} {against}: {all:#?}");
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_run_that_learns_smoothly_to_a_good_end_is_told_nothing_worse_than_a_note(
+            start in 0.9..1.4_f64, bend in 4.0..14.0_f64, end in 0.01..0.06_f64, gap in 1.0..1.08_f64, best in 0.97..1.0_f64,
+        ) {
+            let schema = iris();
+            let request = json!({"dataset": "iris", "target": "species", "epochs": 40, "seed": 1, "early_stopping": {"patience": 10}});
+            let spec = prove(&request, &schema, &Limits::default()).unwrap();
+            let facts = facts(&spec, &schema);
+            let mut curves = Curves::default();
+            for epoch in 0..=40_u64 {
+                let loss = end + (start - end) * (-(epoch as f64) / bend).exp();
+                let accuracy = 0.33 + (best - 0.33) * (1.0 - (-(epoch as f64) / 2.0).exp());
+                curves.epoch(epoch, [
+                    ("loss", loss), ("train_eval_loss", loss), ("val_loss", gap * loss), ("val_accuracy", accuracy),
+                    ("layer/hidden.0/update_ratio", 2e-3), ("layer/hidden.0/dead_share", 0.05),
+                ]);
+                curves.step(epoch, loss);
+            }
+            let checked = Checked::default();
+            let run = Run { facts: &facts, curves: &curves, is_over: true, epochs_done: true, diverged: None, checked: &checked };
+            let found = diagnose(&run);
+            prop_assert!(found.iter().all(|finding| finding.severity == Severity::Info), "{found:#?}");
+        }
+    }
+}

@@ -35,6 +35,7 @@ mod planted;
 mod predicting;
 mod readme;
 mod repeated;
+mod reporting;
 mod room;
 mod same_bits;
 mod server;
