@@ -1,9 +1,10 @@
-//! Several jobs side by side: their numbers, how they ended, and where their specs differ.
+//! Several jobs side by side: their numbers, how they ended, where their specs differ, and their curves in one picture.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
@@ -15,6 +16,7 @@ use super::extract::{FromParams, Params, Query};
 use super::jobs::{job_id, metrics, wire};
 use super::list::{self, Format};
 use super::problem::{Fault, Kind, Problem, ProblemBody};
+use crate::plot::{LineChart, Series, lines};
 use crate::store::{Axis, Job, MetricQuery};
 
 /// At most so many jobs at once.
@@ -24,7 +26,7 @@ const POINTS: usize = 1_000;
 
 /// The route of comparisons.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(get))
+    OpenApiRouter::new().routes(routes!(get)).routes(routes!(picture))
 }
 
 /// Which jobs and numbers.
@@ -64,10 +66,7 @@ async fn get(
     Query(wanted): Query<CompareParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if wanted.job.is_empty() || wanted.job.len() > MOST_JOBS {
-        let fault = Fault::parameter("job", format!("name 1 to {MOST_JOBS} jobs, got {}", wanted.job.len()));
-        return Err(Problem::faults(Kind::Malformed, vec![fault]));
-    }
+    few(&wanted.job)?;
     let chosen = if wanted.names.is_empty() { vec!["loss".to_owned(), "val_loss".to_owned()] } else { wanted.names };
     let mut jobs = Vec::with_capacity(wanted.job.len());
     let mut rows = Vec::new();
@@ -85,6 +84,64 @@ async fn get(
         }
         other => list::table(&rows, other),
     }
+}
+
+/// Which curves of which jobs.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ComparePictureParams {
+    /// Ids of jobs (repeatable).
+    job: Vec<String>,
+    /// Metrics; `val_loss` when none is given.
+    #[param(required = false)]
+    names: Vec<String>,
+    /// Draws on a logarithmic axis.
+    #[param(required = false, default = false)]
+    log: bool,
+}
+
+impl FromParams for ComparePictureParams {
+    fn read(params: &mut Params) -> ComparePictureParams {
+        ComparePictureParams {
+            job: params.list("job"),
+            names: params.list("names"),
+            log: params.flag("log").unwrap_or(false),
+        }
+    }
+}
+
+/// Draws the curves of several jobs over each other as SVG, each under the job's name.
+#[utoipa::path(get, path = "/v1/compare.svg", tag = "jobs", params(ComparePictureParams),
+    responses((status = 200, description = "The picture", body = String, content_type = "image/svg+xml"),
+              (status = 404, description = "No such job", body = ProblemBody, content_type = "application/problem+json")))]
+async fn picture(State(app): State<App>, Query(wanted): Query<ComparePictureParams>) -> Result<Response, Problem> {
+    few(&wanted.job)?;
+    let chosen = if wanted.names.is_empty() { vec!["val_loss".to_owned()] } else { wanted.names };
+    let mut series = Vec::new();
+    for id in &wanted.job {
+        let job = app.store().job_get(job_id(id)?).await?;
+        let name = job.name.clone().unwrap_or_else(|| job.id.to_string());
+        let chart = metrics::curves(&app, job.id, Axis::Epoch, &chosen, String::new(), wanted.log).await?;
+        series.extend(chart.series.into_iter().map(|curve| Series {
+            name: if chosen.len() == 1 { name.clone() } else { format!("{name} {}", curve.name) },
+            ..curve
+        }));
+    }
+    let y_label = chosen.join(", ");
+    let title = format!("{y_label} of {} jobs", wanted.job.len());
+    let chart =
+        LineChart { title, x_label: "epoch".into(), y_label, log_y: wanted.log, series, ..LineChart::default() };
+    let svg = app.blocking(move || Ok(lines(&chart))).await?;
+    Ok(([(CONTENT_TYPE, "image/svg+xml")], svg).into_response())
+}
+
+/// Refuses no jobs and too many.
+fn few(jobs: &[String]) -> Result<(), Problem> {
+    if jobs.is_empty() || jobs.len() > MOST_JOBS {
+        let fault = Fault::parameter("job", format!("name 1 to {MOST_JOBS} jobs, got {}", jobs.len()));
+        return Err(Problem::faults(Kind::Malformed, vec![fault]));
+    }
+    Ok(())
 }
 
 async fn points(app: &App, job: &Job, axis: Axis, names: &[String]) -> Result<Vec<Value>, Problem> {

@@ -363,7 +363,7 @@ mod tests {
         wide.series[0].points.push((0.0, 1.0));
         let svg = lines(&wide);
         well_formed(&svg);
-        assert!(svg.contains("1e-5") && svg.contains(">0.01<"), "{svg}");
+        assert!(svg.contains("\n1e-5\n") && svg.contains("\n0.01\n"), "{svg}");
     }
 
     #[test]

@@ -12,8 +12,13 @@ use super::gradient::spread;
 use super::tell::{self, Labels};
 use crate::data::{DataError, Encoder, Examples, Kind, Table};
 
-/// Rows that are looked at in the training part, and in what is held out.
-const ROWS: usize = 20_000;
+/// Rows that are looked at in the training part, and in what is held out; fewer where they are wide, so that the check costs
+/// little before a job.
+const ROWS: usize = 10_000;
+const FEWEST: usize = 500;
+const VALUES: usize = 1_000_000;
+/// Rows on which single columns are judged, and what that may cost.
+const TELLING: usize = 4_000;
 /// A single column that tells so much of the target is no input but the answer (a share of right rows, or R²).
 const GIVES_AWAY: f64 = 0.999;
 /// Inputs are uncentred where |mean| is so many deviations, and unscaled where two deviations are so many times apart.
@@ -102,17 +107,23 @@ pub fn check_data(
     training: &[u32],
     held_out: HeldOut<'_>,
 ) -> Result<DataCheck, DataError> {
-    let rows = spread(training, ROWS);
+    let most = (VALUES / encoder.features().max(1)).clamp(FEWEST, ROWS);
+    let rows = spread(training, most);
     let sample = table.take(&rows);
     let examples = encoder.encode::<f64>(table, &rows)?;
     let labels = tell::labels(encoder, &examples);
     let seen = patterns(&examples);
-    let columns = tell::columns(&sample, encoder, &labels);
+    let columns = {
+        let columns = encoder.input_columns().len().max(1);
+        let some = spread(&rows, (VALUES / columns).clamp(FEWEST, TELLING));
+        let labels = tell::labels(encoder, &encoder.encode::<f64>(table, &some)?);
+        tell::columns(&table.take(&some), encoder, &labels)
+    };
     let mut findings = Vec::new();
     findings.extend(gives_away(&columns));
     let (contradicting_rows, best_accuracy) = contradictions(&seen, &labels);
     findings.extend(contradicting(&examples, &seen, &labels, contradicting_rows, best_accuracy));
-    let (held_out_rows, shared) = shared(table, encoder, held_out, &examples)?;
+    let (held_out_rows, shared) = shared(table, encoder, held_out, &examples, most)?;
     findings.extend(in_two_parts(&shared, held_out_rows, seen.len(), rows.len()));
     findings.extend(unscaled(&sample, encoder, &examples));
     let constant: Vec<String> = encoder.constant_columns().into_iter().map(str::to_owned).collect();
@@ -255,6 +266,7 @@ fn shared(
     encoder: &Encoder,
     held_out: HeldOut<'_>,
     training: &Examples<f64>,
+    most: usize,
 ) -> Result<(usize, Vec<u32>), DataError> {
     let whole = |examples: &Examples<f64>, row: usize| -> (u128, Vec<u64>) {
         let labels = examples.targets.iter().map(|target| tell::label_bits(target, row));
@@ -262,8 +274,8 @@ fn shared(
     };
     let known: std::collections::HashSet<_> = (0..training.rows).map(|row| whole(training, row)).collect();
     let (mut looked_at, mut shared) = (0, Vec::new());
-    let own = std::iter::once((table, spread(held_out.rows, ROWS)));
-    let all = |other: &Table| spread(&(0..other.rows as u32).collect::<Vec<u32>>(), ROWS);
+    let own = std::iter::once((table, spread(held_out.rows, most)));
+    let all = |other: &Table| spread(&(0..other.rows as u32).collect::<Vec<u32>>(), most);
     let others = held_out.tables.iter().map(|other| (*other, all(other)));
     for (table, rows) in own.chain(others).filter(|(_, rows)| !rows.is_empty()) {
         let examples = encoder.encode::<f64>(table, &rows)?;

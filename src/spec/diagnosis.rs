@@ -137,6 +137,10 @@ fn one(change: &Change, spec: &Value) -> Value {
             "init": {"weights": "auto"},
             "hidden_layers": layers(spec, |layer| drop(layer.insert("init".into(), json!("auto")))),
         }),
+        Change::HiddenBias => json!({
+            "init": {"bias": 0.0},
+            "hidden_layers": layers(spec, |layer| drop(layer.insert("bias".into(), json!(0.0)))),
+        }),
         Change::PriorBias => json!({"init": {"output_bias": "prior"}}),
         Change::Standardize => json!({"inputs": {"numeric": "standardize"}}),
         Change::Units(factor) => json!({

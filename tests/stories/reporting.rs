@@ -75,7 +75,7 @@ fn names_that_look_like_markup_stay_text_in_page_and_pictures() {
     }
     server.upload("hostile", csv);
     let job = server.train(&json!({
-        "dataset": "hostile", "target": "kind", "name": EVIL, "tags": {"t": EVIL}, "epochs": 5, "checks": ["data", "init"]
+        "dataset": "hostile", "target": "kind", "tags": {"t": EVIL}, "epochs": 5, "checks": ["data", "init"]
     }));
     let page = page(&server, &job);
     let harmless = |text: &str| !text.contains("<script") && !text.contains("<img src=x");
@@ -105,7 +105,8 @@ fn every_check_and_every_statistic_of_layers_has_a_picture() {
     let server = Server::start();
     server.sample("iris");
     let all = ["data", "initial_loss", "gradient", "overfit", "init", "input_independent", "lr_range"];
-    let job = server.train(&json!({"dataset": "iris", "target": "species", "epochs": 20, "checks": all}));
+    let job = server
+        .train(&json!({"dataset": "iris", "target": "species", "activation": "relu", "epochs": 20, "checks": all}));
     let id = job["id"].as_str().unwrap();
     let drawn = |path: &str| {
         let answer = server.get(path);

@@ -247,7 +247,42 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       await accessible(page, "a diagnosis");
       await page.getByRole("button", { name: "Try this change" }).first().click();
       await page.getByText(/fork of/).waitFor();
-      await page.locator("[data-status=succeeded]").waitFor();
+      await page.locator("[data-status=succeeded]").first().waitFor();
+      // Why it was made, what it changed, and what became of the loss.
+      await page.getByText("because of: steps too small").waitFor();
+      const lineage = page.locator("section", { has: page.getByRole("heading", { name: "Lineage" }) });
+      await lineage.getByText(/optimizer\.learning_rate 0\.0001 →/).waitFor();
+      await lineage.getByText("better", { exact: true }).waitFor();
+      await accessible(page, "a lineage");
+    }));
+
+  it("draws what goes on inside the layers and what the checks found, and opens the report", () =>
+    story(async (page) => {
+      await page.goto(`${server.url}/jobs`);
+      await page.getByRole("link", { name: "from-the-form" }).click();
+      const layers = page.locator("section", { has: page.getByRole("heading", { name: "Inside the layers" }) });
+      await layers.getByRole("img", { name: "update ratio of each layer by epoch" }).waitFor();
+      await layers.getByLabel("Statistic").selectOption("weight_norm");
+      const drawing = layers.getByRole("img", { name: "weight norm of each layer by epoch" });
+      await drawing.waitFor();
+      await page.waitForFunction((image) => image.naturalWidth > 100, await drawing.elementHandle());
+      const check = page.locator(".check", { hasText: "gradient" });
+      await check.getByText("Picture").click();
+      await check.getByRole("img", { name: "gradient check" }).waitFor();
+      await accessible(page, "layers and checks");
+
+      const opened = page.waitForEvent("popup");
+      await page.getByRole("link", { name: "Report" }).click();
+      const report = await opened;
+      await report.getByRole("heading", { name: "from-the-form", level: 1 }).waitFor();
+      await report.getByRole("heading", { name: "Evaluation" }).waitFor();
+      assert.ok((await report.locator("img.picture").count()) > 5);
+      await accessible(report, "the report");
+      await report.emulateMedia({ colorScheme: "dark" });
+      await accessible(report, "the report in the dark");
+      if (process.env.E2E_SHOTS)
+        await report.screenshot({ path: `${process.env.E2E_SHOTS}/report.png`, fullPage: true });
+      await report.close();
     }));
 
   it("says what is wrong when a job does not exist", () =>

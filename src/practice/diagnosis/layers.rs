@@ -108,7 +108,15 @@ pub(super) fn dead(run: &Run<'_>) -> Option<Finding> {
         run.facts.lower_rate()
     };
     let high = run.facts.learning_rate >= run.facts.usual_rate();
+    // Units that are dead before the first step were made so, and no rate brings them back.
+    let born_dead = shares
+        .iter()
+        .any(|(_, points)| points.first().is_some_and(|(epoch, share)| *epoch == 0 && *share >= MOST_DEAD));
     let (advice, changes) = match high {
+        _ if born_dead => (
+            "They are dead before the first step: start with biases of 0 and weights that fit, and standardise the inputs.".to_owned(),
+            vec![Change::HiddenBias, Change::FittingInit],
+        ),
         true => (
             format!(
                 "Lower the learning rate from {} to {rate}: large steps push units to where no row reaches them.",

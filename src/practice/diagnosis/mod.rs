@@ -46,6 +46,8 @@ pub enum Change {
     Activation(&'static str),
     /// The initialisation that fits each layer.
     FittingInit,
+    /// Biases of the hidden layers of the trunk at 0.
+    HiddenBias,
     /// Output biases at the prior.
     PriorBias,
     /// Numeric inputs centred and scaled.

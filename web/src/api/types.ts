@@ -58,7 +58,7 @@ export interface Job {
   error: Problem | null;
   parameters: number | null;
   memory_bytes: number | null;
-  parent?: { job?: string; relation: string } | null;
+  parent?: { job?: string; relation: string; finding?: string | null } | null;
   /** Of a cross-validation alone. */
   folds?: FoldsSummary;
   warnings?: Fault[];

@@ -17,6 +17,8 @@ import { Diagnosis } from "./job/Diagnosis";
 import { EvaluationPanel } from "./job/Evaluation";
 import { Events } from "./job/Events";
 import { Folds } from "./job/Folds";
+import { Layers } from "./job/Layers";
+import { Lineage } from "./job/Lineage";
 import { Predict } from "./job/Predict";
 
 export function JobPage() {
@@ -57,6 +59,7 @@ function OneJob({ id }: { id: string }) {
               <>
                 {" "}
                 · {job.parent.relation} of <a href={`/jobs/${job.parent.job}`}>{job.parent.job}</a>
+                {job.parent.finding ? `, because of: ${words(job.parent.finding)}` : null}
               </>
             ) : null}
             {Object.entries(job.tags ?? {}).map(([tag, value]) => (
@@ -95,11 +98,13 @@ function OneJob({ id }: { id: string }) {
         />
         <div class="stack">
           <Diagnosis id={job.id} finished={finished} />
+          <Lineage id={job.id} finished={finished} />
           {job.folds ? (
             <Folds folds={job.folds} />
           ) : (
             <>
               <Checks id={job.id} finished={finished} />
+              <Layers id={job.id} finished={finished} />
               <Checkpoints id={job.id} name={name} epoch={job.progress?.epoch ?? 0} finished={finished} />
             </>
           )}

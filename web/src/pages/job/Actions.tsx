@@ -2,11 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { post, remove } from "../../api/client";
+import { key, post, remove } from "../../api/client";
 import type { Job, JsonObject } from "../../api/types";
 import { jobName } from "../../logic/format";
 import { parseObject } from "../../logic/spec";
 import { Dialog } from "../../parts/Dialog";
+import { Download } from "../../parts/Download";
 import { Problem } from "../../parts/Problem";
 import { FINISHED } from "../../parts/Status";
 
@@ -42,6 +43,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
           Resume
         </button>
       ) : null}
+      <Report path={`${path}/report`} name={`${jobName(job)}.html`} />
       <button type="button" onClick={() => setAsked("fork")}>
         Fork…
       </button>
@@ -63,6 +65,22 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
         />
       ) : null}
     </div>
+  );
+}
+
+/** A link opens the page; with a key, which a link cannot send, the page is saved instead. */
+function Report({ path, name }: { path: string; name: string }) {
+  if (key.value) {
+    return (
+      <Download path={path} name={name}>
+        Save the report
+      </Download>
+    );
+  }
+  return (
+    <a href={path} target="_blank" rel="noreferrer">
+      Report
+    </a>
   );
 }
 

@@ -5,6 +5,7 @@ import { get } from "../../api/client";
 import type { Page } from "../../api/types";
 import { useLive } from "../../live";
 import { count, number, words } from "../../logic/format";
+import { Picture } from "../../parts/Picture";
 import { Problem } from "../../parts/Problem";
 import { Scroll } from "../../parts/Scroll";
 
@@ -13,6 +14,10 @@ interface Report {
   kind: string;
   verdict: string;
   advice?: string;
+  /** Where it is drawn. */
+  picture?: string;
+  /** Of the data. */
+  findings?: { code: string; verdict: string; message: string }[];
   /** Of a gradient check. */
   tensors?: { name: string; checked: number; kinks?: number; max_relative: number | null; verdict: string }[];
   /** Of the first loss: what was seen, what chance gives, from where on it fails. */
@@ -54,6 +59,7 @@ function OneCheck({ report }: { report: Report }) {
         <Verdict verdict={report.verdict} />
       </div>
       {report.advice ? <p class="small muted">{report.advice}</p> : null}
+      {report.findings?.length ? <DataFindings findings={report.findings} /> : null}
       {report.tasks?.length ? <FirstLoss tasks={report.tasks} /> : null}
       {report.tensors?.length ? (
         <details>
@@ -61,7 +67,31 @@ function OneCheck({ report }: { report: Report }) {
           <Tensors tensors={report.tensors} />
         </details>
       ) : null}
+      {report.picture ? <Drawn path={report.picture} name={name} /> : null}
     </div>
+  );
+}
+
+/** Fetched when it is opened. */
+function Drawn({ path, name }: { path: string; name: string }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary class="small">Picture</summary>
+      {open ? <Picture path={path} label={`${name} check`} /> : null}
+    </details>
+  );
+}
+
+function DataFindings({ findings }: { findings: NonNullable<Report["findings"]> }) {
+  return (
+    <ul class="small plain">
+      {findings.map((finding) => (
+        <li key={finding.code}>
+          <b>{words(finding.code)}</b> {finding.message}
+        </li>
+      ))}
+    </ul>
   );
 }
 

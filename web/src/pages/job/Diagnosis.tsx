@@ -60,7 +60,7 @@ function OneFinding({ id, finding }: { id: string; finding: Finding }) {
   const { className, mark } = LOOKS[finding.severity];
   const start = async () => {
     try {
-      const made = await post<Job>(`/v1/jobs/${id}/fork`, finding.patch);
+      const made = await post<Job>(`/v1/jobs/${id}/fork?finding=${finding.code}`, finding.patch);
       route(`/jobs/${made.id}`);
     } catch (error) {
       setFailed(error as Error);
