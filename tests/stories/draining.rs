@@ -14,11 +14,16 @@ fn settings() -> Settings {
     Settings::default().arg("--drain-seconds", &DRAIN_SECONDS.to_string())
 }
 
-/// One step of it is far longer than the drain.
+fn table(rows: u64) -> String {
+    let row = |n: u64| format!("{},{},{},{}\n", n % 977, n * n % 1009, n % 13, (n * n) % 3);
+    std::iter::once("a,b,c,y\n".to_owned()).chain((0..rows).map(row)).collect()
+}
+
+/// One step of it is far longer than the drain: all rows at once, through layers that are wide for them.
 fn long_steps() -> Value {
     json!({
-        "dataset": "digits", "target": "digit", "hidden_layers": [4000, 4000, 1000], "batch_size": 1797, "epochs": 3,
-        "early_stopping": false, "record": {"layer_statistics": false}
+        "dataset": "table", "target": "y", "hidden_layers": [1500, 1500], "batch_size": 20_000, "epochs": 1000,
+        "early_stopping": false, "split": false, "record": {"layer_statistics": false}
     })
 }
 
@@ -47,7 +52,7 @@ fn reasons(job: &Value) -> Vec<String> {
 #[test]
 fn a_job_in_the_midst_of_a_long_step_is_given_back_in_time_and_is_no_poison() {
     let mut server = Server::with(settings());
-    server.sample("digits");
+    server.upload("table", table(20_000));
     let id = server.submit(&long_steps());
     // Four times: three crashes without getting further would have ended it.
     for _ in 0..4 {
@@ -68,10 +73,7 @@ fn a_job_in_the_midst_of_a_long_step_is_given_back_in_time_and_is_no_poison() {
 fn in_each_phase_of_a_job_a_stop_comes_in_time_and_changes_no_bit() {
     let mut server = Server::with(settings());
     // Long enough that each phase can be met: the file is read, encoded, checked, trained on and evaluated.
-    let rows: String = std::iter::once("a,b,c,y\n".to_owned())
-        .chain((0..120_000_u64).map(|n| format!("{},{},{},{}\n", n % 977, n * n % 1009, n % 13, (n * n) % 3)))
-        .collect();
-    server.upload("long", rows);
+    server.upload("long", table(60_000));
     let spec = json!({
         "dataset": "long", "target": "y", "hidden_layers": [16], "batch_size": 4096, "epochs": 6, "seed": 3,
         "split": {"validation": 0.5}, "early_stopping": false, "checks": ["overfit"], "checkpoints": {"every": {"epochs": 1}}

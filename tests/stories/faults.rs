@@ -127,7 +127,7 @@ fn a_job_under_which_the_process_dies_three_times_fails_and_the_others_run() {
     let poison = server.submit(&slow());
     let other = server.submit(&json!({"dataset": "iris", "target": "species", "epochs": 3}));
     // However it dies; a stop by the operator between is none of the three.
-    for signal in ["SEGV", "TERM", "ABRT", "KILL"] {
+    for signal in ["ILL", "TERM", "ABRT", "KILL"] {
         server.until(&poison, |job| job["status"] == "running");
         server.signal(signal);
         server.restart();
