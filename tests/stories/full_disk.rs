@@ -85,6 +85,8 @@ fn on_a_disk_full_to_its_last_byte_nothing_is_lost_and_with_room_again_everythin
         server.get("/v1/jobs").ok();
         predicts(&server, done);
         assert!(server.weights(done, "last") == expected);
+        // Time enough for the running job to meet the full disk; the queued one cannot end meanwhile.
+        server.get(&format!("/v1/jobs/{queued}?wait=2")).ok();
         let held = server.get(&format!("/v1/jobs/{running}")).ok();
         assert!(held["finished_at"].is_null(), "{held:#}");
         let deleted = server.delete(&format!("/v1/jobs/{done}"));
