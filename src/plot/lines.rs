@@ -25,6 +25,8 @@ pub struct LineChart {
     pub marks: bool,
     /// The curves, in the order of the legend.
     pub series: Vec<Series>,
+    /// What to hold them against: dashed and grey, under them.
+    pub guide: Option<Series>,
 }
 
 /// One named curve; `points` are (x, y) in the order in which they are joined.
@@ -111,7 +113,7 @@ fn draw(chart: &LineChart, out: &mut String) -> Drawn {
     let header = legend(&root, chart)?;
 
     let fits = |value: f64, log: bool| value.is_finite() && (!log || value > 0.0);
-    let points = || chart.series.iter().flat_map(|s| s.points.iter());
+    let points = || chart.series.iter().chain(&chart.guide).flat_map(|s| s.points.iter());
     let ys = points().filter(|p| fits(p.0, chart.log_x)).map(|p| p.1);
     let xs = points().filter(|p| fits(p.1, chart.log_y)).map(|p| p.0);
     let (Some(x), Some(y)) = (Axis::around(xs, chart.log_x, 0.0, 8), Axis::around(ys, chart.log_y, 0.04, 6)) else {
@@ -142,6 +144,9 @@ fn draw(chart: &LineChart, out: &mut String) -> Drawn {
         .label_style(("sans-serif", text_size(11.5)).into_font().color(&MUTED))
         .axis_desc_style(("sans-serif", text_size(12.5)).into_font().color(&INK))
         .draw()?;
+    for run in chart.guide.iter().flat_map(|guide| runs(&guide.points, &x, &y)) {
+        canvas.draw_series(DashedLineSeries::new(run, px(5.0), px(5.0), MUTED.stroke_width(SCALE)))?;
+    }
     for (index, series) in chart.series.iter().enumerate() {
         let stroke = COLOURS[index % COLOURS.len()].stroke_width(2 * SCALE);
         for run in runs(&series.points, &x, &y) {
@@ -166,14 +171,20 @@ fn legend<B: DrawingBackend<ErrorType = std::io::Error>>(
 ) -> Result<f64, DrawingAreaErrorKind<std::io::Error>> {
     let (mut x, mut y) = (16.0, 42.0);
     let more = chart.series.len().saturating_sub(LEGEND);
-    for (index, series) in chart.series.iter().take(LEGEND).enumerate() {
+    let curves = chart.series.iter().take(LEGEND).enumerate().map(|(index, series)| {
+        (series, COLOURS[index % COLOURS.len()].stroke_width(3 * SCALE), index >= COLOURS.len())
+    });
+    let guide = chart.guide.iter().map(|guide| (guide, MUTED.stroke_width(SCALE), true));
+    for (series, stroke, dashed) in curves.chain(guide) {
         let name = printable(&series.name, 40);
         let wide = 26.0 + width(&name, 12.0) + 18.0;
         if x + wide > f64::from(SIZE.0) - 16.0 && x > 16.0 {
             (x, y) = (16.0, y + 18.0);
         }
-        let stroke = COLOURS[index % COLOURS.len()].stroke_width(3 * SCALE);
-        root.draw(&PathElement::new([at(x, y), at(x + 18.0, y)], stroke))?;
+        let strokes: &[(f64, f64)] = if dashed { &[(0.0, 7.0), (11.0, 18.0)] } else { &[(0.0, 18.0)] };
+        for (from, to) in strokes {
+            root.draw(&PathElement::new([at(x + from, y), at(x + to, y)], stroke))?;
+        }
         root.draw_text(&name, &style(12.0, INK, HPos::Left), at(x + 24.0, y))?;
         x += wide;
     }

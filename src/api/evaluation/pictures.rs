@@ -153,12 +153,16 @@ fn draw_judged(kind: Picture, judged: Judged, part: &str) -> Result<String, Prob
             let points =
                 predicted.iter().zip(truth).step_by(stride).map(|(predicted, truth)| (*predicted, truth - predicted));
             let cloud = Series { name: "rows".into(), points: points.collect() };
+            let ends = cloud.points.iter().map(|point| point.0);
+            let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+            let exact = Series { name: "no error".into(), points: vec![(low, 0.0), (high, 0.0)] };
             Ok(lines(&LineChart {
                 title: title("residuals"),
                 x_label: "predicted".into(),
                 y_label: "true − predicted".into(),
                 marks: true,
                 series: vec![cloud],
+                guide: Some(exact),
                 ..LineChart::default()
             }))
         }
@@ -187,7 +191,8 @@ fn draw_judged(kind: Picture, judged: Judged, part: &str) -> Result<String, Prob
                 title: title(what),
                 x_label: x.into(),
                 y_label: y.into(),
-                series: curves.into_iter().chain(guide).collect(),
+                series: curves,
+                guide,
                 ..LineChart::default()
             }))
         }
@@ -200,7 +205,8 @@ fn not_drawn(detail: &str) -> Problem {
     Problem::faults(Kind::InvalidBody, vec![Fault::parameter("target", detail)])
 }
 
-/// A curve for each class against the others (of two classes, for the second), or for each label.
+/// A curve for each class against the others (of two classes, for the second), or for each label; the calibration of several classes is
+/// that of the predicted one.
 fn curves(kind: Picture, values: &JudgedValues) -> Vec<Series> {
     let curve = |name: &str, scores: &[f64], positive: &[bool]| {
         let points = match kind {
@@ -222,8 +228,14 @@ fn curves(kind: Picture, values: &JudgedValues) -> Vec<Series> {
             };
             labels.iter().take(MOST_CURVES).map(one).collect()
         }
-        JudgedValues::Classes { labels, truth, probabilities, .. } => {
+        JudgedValues::Classes { labels, truth, best, probabilities, .. } => {
             let k = labels.len();
+            if matches!(kind, Picture::Calibration) && k > 2 {
+                // As the evaluation tells it: how sure of the predicted class, and how often right.
+                let sure = probabilities.chunks_exact(k).zip(best).map(|(row, best)| row[*best as usize]);
+                let right: Vec<bool> = truth.iter().zip(best).map(|(truth, best)| truth == best).collect();
+                return vec![curve("predicted class", &sure.collect::<Vec<f64>>(), &right)];
+            }
             let drawn = if k == 2 { 1..2 } else { 0..k.min(MOST_CURVES) };
             let one = |class: usize| {
                 let scores: Vec<f64> = probabilities.chunks_exact(k).map(|row| row[class]).collect();
