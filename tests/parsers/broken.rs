@@ -24,7 +24,7 @@ fn a_broken_text_names_its_line_and_column() {
         (b"a,a\n1,2\n", "duplicate_column", 1, "\"a\""),
         (b"{\"x\":1}\n{\"x\":2,}\n", "broken_json", 2, "8"),
         (b"{\"x\":1}\n{\"x\":2\n{\"x\":3}", "broken_json", 3, "1"),
-        (b"{\"x\":1}\n{\"x\":\"2}\n", "broken_json", 2, ""),
+        (b"{\"x\":1}\n{\"x\":\"2}\n", "broken_json", 2, "end"),
         (b"{\"x\":1}\n[2]\n", "broken_json", 2, ""),
         (b"{\"x\":1}\n{\"x\":{\"y\":2}}\n", "broken_json", 2, ""),
         (b"{\"x\":1}\n{\"x\":1e999}\n", "broken_json", 2, ""),

@@ -65,13 +65,17 @@ fn broken(error: serde_json::Error, place: &Place, longest: usize) -> DataError 
     if error.is_io() {
         return DataError::Io(error.into());
     }
-    let (line, column) = (error.line() as u64, error.column());
+    // Before the first character of a line: what is wrong is the end of the one before.
+    let (line, column) = match (error.line() as u64, error.column()) {
+        (line, 0) if line > 1 => (line - 1, "end".to_owned()),
+        (line, column) => (line, column.to_string()),
+    };
     let whole = error.to_string();
     let detail = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
     DataError::File(FileFault {
         code: "broken_json",
         line: Some(line.max(1)),
-        column: Some(column.to_string()),
+        column: Some(column),
         detail: format!("the JSON is broken: {detail}"),
         remedy: "send an object for each row, with numbers, strings, booleans or null: {\"x\":1.5,\"y\":\"a\"}".into(),
     })
