@@ -30,7 +30,7 @@ impl Axis {
         let (mut from, mut to) = (place(low, log), place(high, log));
         if to - from < 1e-9 * from.abs().max(1e-300) || to <= from {
             // A single value: open the axis around it by a tenth (linear) or a tenth of a decade.
-            let around = if log { 0.1 } else { (from.abs() * 0.1).max(f64::MIN_POSITIVE.sqrt()) };
+            let around = if log || from == 0.0 { 0.1 } else { (from.abs() * 0.1).max(f64::MIN_POSITIVE.sqrt()) };
             (from, to) = (from - around, to + around);
         }
         let room = (to - from) * margin;

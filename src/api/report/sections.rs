@@ -276,6 +276,6 @@ pub(super) fn spec(job: &Job) -> Markup {
     html! {
         h2 { "Spec" }
         @if let Some(request) = &job.request { h3 { "As it was sent" } (json(request)) }
-        @if let Some(spec) = &job.spec { h3 { "With every default" } (json(spec)) }
+        @if let Some(spec) = &job.spec { details { summary { "With every default" } (json(spec)) } }
     }
 }

@@ -110,7 +110,9 @@ function OneJob({ id }: { id: string }) {
           )}
         </div>
       </div>
-      {job.best && finished && !job.folds ? <Predict id={job.id} dataset={job.dataset.id} targets={targets(job.spec)} /> : null}
+      {job.best && finished && !job.folds ? (
+        <Predict id={job.id} dataset={job.dataset.id} targets={targets(job.spec)} />
+      ) : null}
       <Spec title="Spec, every default filled in" value={job.spec} />
       <Spec title="Request, as it was sent" value={job.request} />
     </>

@@ -18,7 +18,7 @@ interface Props {
   /** The epoch of the best model; another one is evaluated anew. */
   epoch: number;
   /** The parts of the data that can be asked for. */
-  parts?: string[];
+  parts?: string[] | undefined;
 }
 
 const PARTS = ["validation", "test", "train"];

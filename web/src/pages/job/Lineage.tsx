@@ -2,7 +2,6 @@
 
 import { useState } from "preact/hooks";
 import { get } from "../../api/client";
-import type { Job, Json, Page } from "../../api/types";
 import { useLive } from "../../live";
 import { number, words } from "../../logic/format";
 import { change, type Step } from "../../logic/lineage";
