@@ -159,7 +159,9 @@ fn together(faults: Vec<Fault>) -> Problem {
     for mut fault in faults {
         if let Some(pointer) = &mut fault.pointer {
             // A request says of its split no more than this.
-            for (job, own) in [("/split/test", "/test"), ("/split/group", "/group"), ("/split/k_folds", "/folds")] {
+            for (job, own) in
+                [("/split/test", "/test"), ("/split/group", "/group"), ("/split/k_folds", "/folds"), ("/split", "")]
+            {
                 if let Some(rest) = pointer.strip_prefix(job) {
                     *pointer = format!("{own}{rest}");
                 }

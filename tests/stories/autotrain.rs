@@ -67,7 +67,8 @@ fn one_request_leads_to_a_model_and_a_page_that_says_why() {
     assert!(tested > 0.85, "{run:#}");
     let path = format!("/v1/jobs/{}/evaluation?split=test", run["model"].as_str().unwrap());
     let evaluation = server.get(&path).ok();
-    assert_eq!((&evaluation["rows"], find_number(&evaluation, "accuracy")), (&json!(30), Some(tested)));
+    assert!((29..=31).contains(&evaluation["rows"].as_u64().unwrap()), "two equal rows stay together: {evaluation}");
+    assert!((find_number(&evaluation, "accuracy").unwrap() - tested).abs() < 1e-12);
     let trial = jobs[1]["id"].as_str().unwrap();
     let fold = server.get(&format!("/v1/jobs?parent={trial}")).ok()["data"][0].clone();
     assert!(fold["last"].as_object().unwrap().keys().all(|name| !name.starts_with("test_")), "{fold:#}");
@@ -124,7 +125,9 @@ fn a_death_at_any_write_of_a_run_loses_nothing_and_repeats_nothing() {
     let request = least(json!({"budget": {"jobs": 2}}));
     let headers = [("content-type", "application/json"), ("idempotency-key", "the run")];
     for name in trainyard::store::AUTOTRAIN_FAILPOINTS {
-        let mut server = Server::with(Settings::default().env("TRAINYARD_FAILPOINT", name));
+        // The fifth step is the first that has jobs.
+        let place = if name.contains("job") || name.contains("step") { format!("{name}:5") } else { name.to_owned() };
+        let mut server = Server::with(Settings::default().env("TRAINYARD_FAILPOINT", &place));
         server.sample("iris");
         let first = server.try_send("POST", "/v1/autotrain", &headers, Some(request.to_string().as_bytes()));
         assert!(first.is_ok() || name == "autotrain.inserted", "{name}");
@@ -207,6 +210,37 @@ fn what_makes_no_sense_is_refused_with_every_fault() {
     assert_eq!(server.post("/v1/autotrain", &json!([1])).status, 422);
     assert_eq!(server.get("/v1/autotrain").ok()["data"], json!([]));
     assert_eq!(server.get("/v1/autotrain/auto_1").problem(404, "not_found")["status"], 404);
+}
+
+/// The same rows that scikit-learn's search learned from, and the same that it was judged by: `bench/autotrain` has its script, and compares
+/// on all data sets, with the time.
+#[test]
+fn it_reaches_a_random_search_of_scikit_learn_within_a_standard_error() {
+    let marks: Value = serde_json::from_slice(&crate::kit::file("bench/autotrain/reference.json")).unwrap();
+    let server = Server::with(Settings::workers(2));
+    for (name, target) in [("iris", "species"), ("wine", "cultivar")] {
+        let mark = &marks[name];
+        let held: Vec<usize> =
+            mark["test_rows"].as_array().unwrap().iter().map(|row| row.as_u64().unwrap() as usize).collect();
+        let text = String::from_utf8(crate::kit::file(&format!("src/data/samples/{name}.csv"))).unwrap();
+        let (header, rows) = text.split_once('\n').unwrap();
+        let part = |keep: bool| {
+            let kept = rows.lines().enumerate().filter(|(row, _)| held.contains(row) == keep);
+            kept.fold(header.to_owned(), |text, (_, line)| text + "\n" + line)
+        };
+        server.upload(&format!("{name}-train"), part(false));
+        server.upload(&format!("{name}-test"), part(true));
+        let request = json!({
+            "dataset": format!("{name}-train"), "target": target, "test": {"dataset": format!("{name}-test")},
+            "budget": {"jobs": 12}
+        });
+        let run = ended(&server, &begin(&server, &request));
+        assert_eq!(run["status"], "succeeded", "{run:#}");
+        let reached = run["result"]["test"]["test_accuracy"].as_f64().unwrap();
+        let (value, error) = (mark["value"].as_f64().unwrap(), mark["standard_error"].as_f64().unwrap());
+        println!("{name}: {reached:.4}, scikit-learn {value:.4} ± {error:.4}");
+        assert!(reached >= value - error, "{name}: {reached} against {value} ± {error}\n{:#}", run["result"]);
+    }
 }
 
 #[test]
