@@ -119,6 +119,11 @@ bench-products: $(BENCH_VENV)/.installed ## our matrix product beside gemm, faer
 	cd bench/products && OPENBLAS="$${OPENBLAS:-$$(ls $(abspath $(BENCH_VENV))/lib/python3*/site-packages/numpy.libs/libscipy_openblas*.so)}" \
 	  $(CARGO) run --release --locked
 
+.PHONY: bench-autotrain
+bench-autotrain: ## autotrain beside scikit-learn's random search of 40 trials on the bundled data sets (BENCH_ARGS="iris wine")
+	$(CARGO) build --release --locked --bin trainyard
+	python3 bench/autotrain/compare.py $(BENCH_ARGS)
+
 soak: ## kills the server at random moments under load (ROUNDS=300, SEED=), then checks every promise
 	TRAINYARD_SOAK_ROUNDS=$${ROUNDS:-300} $${SEED:+TRAINYARD_SOAK_SEED=$$SEED} $(CARGO) test --locked --test stories soak -- --ignored --nocapture
 
