@@ -215,7 +215,7 @@ fn the_layers_tell_what_saturates_and_what_moves() {
     }
     let last = layers(&narrow, "");
     assert_eq!(last["epoch"], 12);
-    assert_eq!((&last["epochs"][0], &last["epochs"][1], &last["epochs"][2]), (&json!(0), &json!(1), &json!(2)));
+    assert_eq!((&last["epochs"][0], &last["epochs"][1], &last["epochs"][2]), (&json!(0), &json!(1), &json!(3)));
     let names: Vec<&str> =
         last["layers"].as_array().unwrap().iter().map(|layer| layer["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["hidden.0", "hidden.1", "head.digit"]);

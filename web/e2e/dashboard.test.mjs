@@ -206,7 +206,7 @@ describe("the dashboard", { skip: missing ?? false }, () => {
         await page.fill("#patch", '{"epochs": 20, "name": "forked"}');
         await page.getByRole("button", { name: "Start the changed job" }).click();
         await page.getByRole("heading", { name: "forked" }).waitFor();
-        await page.locator("[data-status=succeeded]").waitFor();
+        await page.locator("[data-status=succeeded]").first().waitFor();
       },
       { colorScheme: "dark" },
     ));

@@ -9,13 +9,13 @@ use crate::train::plan::{Plan, Switch};
 use crate::train::view::Lists;
 
 /// Rows that are looked at, at most.
-const MOST_ROWS: usize = 256;
+const MOST_ROWS: usize = 128;
 /// A look may cost such a share of the epochs between two looks.
-const SHARE: usize = 32;
+const SHARE: usize = 96;
 /// And there are about so many of them, however long the run.
 const MOST_LOOKS: u64 = 200;
-/// After each of the first epochs it is looked whatever it costs: most of what goes wrong shows there.
-const FIRST_EPOCHS: u64 = 3;
+/// After these epochs it is looked whatever it costs: most of what goes wrong shows there.
+const FIRST_EPOCHS: [u64; 2] = [1, 3];
 
 /// What a look needs beside the run itself.
 pub(super) struct LayerProbe<T: 'static> {
@@ -70,7 +70,7 @@ impl<T: Real> LayerProbe<T> {
 
     /// Whether it is looked after this epoch, the last one among them.
     pub fn is_due(&self, epoch: u64, is_last: bool) -> bool {
-        is_last || epoch <= FIRST_EPOCHS || epoch.is_multiple_of(self.every)
+        is_last || epoch == 0 || FIRST_EPOCHS.contains(&epoch) || epoch.is_multiple_of(self.every)
     }
 
     /// Appends `layer/NAME/WHAT` of every hidden layer and output.
