@@ -18,7 +18,7 @@ use trainyard::num::{Matrix, Packed, Real, Threads, product, reduce};
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
-    targets = products, sums, functions, steps, optimizers, tables, batches, files
+    targets = products, sums, functions, steps, losses, optimizers, tables, batches, files
 }
 criterion_main!(benches);
 
@@ -34,7 +34,7 @@ fn numbers<T: Real>(n: usize) -> Vec<T> {
 
 fn products(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("product");
-    for (m, k, n) in [(32, 64, 64), (32, 64, 10), (128, 784, 256), (512, 512, 512)] {
+    for (m, k, n) in [(16, 16, 16), (32, 64, 10), (64, 784, 128), (256, 1024, 1024), (512, 300, 300)] {
         let (a, b, mut c) = (numbers::<f32>(m * k), numbers::<f32>(k * n), vec![0.0; m * n]);
         let mut packed = Packed::default();
         group.throughput(Throughput::Elements((m * k * n) as u64));
@@ -102,6 +102,52 @@ fn steps(criterion: &mut Criterion) {
     group.bench_function("prediction and loss of 64-64-10 relu, 32 rows, f32", |bencher| {
         bencher.iter(|| network.loss(&parameters, &buffers, black_box(&batch), &mut space));
     });
+}
+
+/// The loss and its slope: a product with a single input costs next to nothing beside them.
+fn losses(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("loss");
+    let rows = 128;
+    let features = numbers::<f32>(rows);
+    for (name, loss, outputs) in [
+        ("softmax cross-entropy of 1,000 classes", Loss::CrossEntropy { label_smoothing: 0.0 }, 1000),
+        ("binary cross-entropy of 1,000 labels", Loss::BinaryCrossEntropy { pos_weight: 1.0 }, 1000),
+        ("squared error of 1,000 numbers", Loss::Mse { half: false }, 1000),
+    ] {
+        let init = WeightInit { kind: InitKind::GlorotUniform, gain: 1.0 };
+        let network = Network::new(Architecture {
+            features: 1,
+            input_dropout: 0.0,
+            input_noise: 0.0,
+            tables: Vec::new(),
+            tokens: Vec::new(),
+            hidden: Vec::new(),
+            heads: vec![Head {
+                name: "y".to_owned(),
+                hidden: Vec::new(),
+                outputs,
+                loss,
+                weight: 1.0,
+                class_weights: None,
+                init,
+                output_bias: vec![0.0; outputs],
+            }],
+            activation_sparsity: None,
+        });
+        let (classes, values): (Vec<u32>, Vec<f32>) =
+            ((0..rows as u32).collect(), (0..rows * outputs).map(|i| (i % 2) as f32).collect());
+        let targets = match loss {
+            Loss::CrossEntropy { .. } => [Targets::Classes(&classes)],
+            _ => [Targets::Values(&values)],
+        };
+        let batch = Batch { rows, features: &features, tokens: &[], targets: &targets, weights: None };
+        let (parameters, buffers) = (network.initialise::<f32>(1), network.initial_buffers());
+        let mut space = network.workspace(rows, 1);
+        group.throughput(Throughput::Elements((rows * outputs) as u64));
+        group.bench_function(format!("{name}, {rows} rows, f32"), |bencher| {
+            bencher.iter(|| network.loss(&parameters, &buffers, black_box(&batch), &mut space));
+        });
+    }
 }
 
 fn digits() -> Network {
