@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::num::{Pass, Real, run};
+use crate::num::{Pass, Real, reduce, run};
 
 /// A nonlinearity, applied to each pre-activation z; its output is a.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +105,19 @@ impl Activation {
         }
         #[cfg(any(test, debug_assertions))]
         super::fault::spoil(super::fault::Site::Activation(self), d);
+    }
+
+    /// As [`Activation::backward`], and writes the sum of each column of the result (rows as long as `sums`), one chain over ascending rows. Some rows at a
+    /// time, so that the sums find them in the first cache.
+    pub fn backward_and_sum<T: Real>(self, z: &[T], a: &[T], d: &mut [T], sums: &mut [T]) {
+        const AT_ONCE: usize = 2048;
+        let units = sums.len().max(1);
+        let some = (AT_ONCE / units).max(1) * units;
+        sums.fill(T::ZERO);
+        for ((d, z), a) in d.chunks_mut(some).zip(z.chunks(some)).zip(a.chunks(some)) {
+            self.backward(z, a, d);
+            reduce::add_column_sums(d, sums);
+        }
     }
 
     /// Where f or its slope has a corner: the gradient check leaves out coordinates that push a unit over one. (Differences across a

@@ -213,7 +213,15 @@ impl Dense {
         if let Some(sparsity) = sparsity {
             sparsity::add_slope(sparsity, self.activation, a, &space.mean_activation, d);
         }
-        self.activation.backward(z, a, d);
+        match self.bias.filter(|_| self.norm.is_none()) {
+            Some(bias) => {
+                let d_bias = &mut gradient[layout.segments()[bias].range()];
+                self.activation.backward_and_sum(z, a, d, d_bias);
+                #[cfg(test)]
+                fault::spoil(Site::Bias, d_bias);
+            }
+            None => self.activation.backward(z, a, d),
+        }
         if let Some(norm) = &self.norm {
             let scale = set.of(norm.scale);
             let (before, from_shift) = gradient.split_at_mut(layout.segments()[norm.shift].offset);
@@ -232,7 +240,7 @@ impl Dense {
                 fault::spoil(Site::NormScale, d_scale);
             }
         }
-        if let Some(bias) = self.bias {
+        if let (Some(bias), Some(_)) = (self.bias, &self.norm) {
             let d_bias = &mut gradient[layout.segments()[bias].range()];
             reduce::column_sums(d, d_bias);
             #[cfg(test)]

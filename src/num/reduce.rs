@@ -144,12 +144,20 @@ pub fn max_absolute<T: Real>(x: &[T]) -> T {
 /// The sum of each column of a row-major matrix with rows as long as `sums`: one chain for each, over ascending rows.
 #[inline]
 pub fn column_sums<T: Real>(x: &[T], sums: &mut [T]) {
+    sums.fill(T::ZERO);
+    add_column_sums(x, sums);
+}
+
+/// Goes on with the chains of [`column_sums`] over more rows.
+#[inline]
+pub fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
     run(Columns { x, y: x, sums, lane: PhantomData::<Sum> });
 }
 
 /// The sum of the products in each column of two row-major matrices with rows as long as `sums`: one chain for each, over ascending rows.
 #[inline]
 pub fn column_dots<T: Real>(x: &[T], y: &[T], sums: &mut [T]) {
+    sums.fill(T::ZERO);
     run(Columns { x, y, sums, lane: PhantomData::<Products> });
 }
 
@@ -164,31 +172,35 @@ impl<T: Real, L: Lane<T, Sum = T>> Pass for Columns<'_, T, L> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        /// Columns that are summed together, in registers.
-        const BLOCK: usize = 16;
-        let columns = self.sums.len().max(1);
-        for (block, sums) in self.sums.chunks_mut(BLOCK).enumerate() {
-            let first = block * BLOCK;
-            let rows =
-                self.x.chunks_exact(columns).zip(self.y.chunks_exact(columns)).map(|(x, y)| (&x[first..], &y[first..]));
-            let mut totals = [T::ZERO; BLOCK];
-            if sums.len() == BLOCK {
-                for (x, y) in rows {
-                    let (x, y) = (&x[..BLOCK], &y[..BLOCK]);
-                    for at in 0..BLOCK {
-                        totals[at] = L::add(x[at], y[at], totals[at]);
-                    }
-                }
-            } else {
-                for (x, y) in rows {
-                    for ((total, &x), &y) in totals.iter_mut().zip(&x[..sums.len()]).zip(y) {
-                        *total = L::add(x, y, *total);
-                    }
-                }
-            }
-            sums.copy_from_slice(&totals[..sums.len()]);
+    fn run(mut self) {
+        let columns = self.sums.len();
+        let mut first = 0;
+        while first < columns {
+            first += match columns - first {
+                16.. => self.block::<16>(first),
+                4.. => self.block::<4>(first),
+                _ => self.block::<1>(first),
+            };
         }
+    }
+}
+
+impl<T: Real, L: Lane<T, Sum = T>> Columns<'_, T, L> {
+    /// Some columns from `first` on are summed together, in registers; says how many.
+    #[inline(always)]
+    fn block<const COUNT: usize>(&mut self, first: usize) -> usize {
+        let columns = self.sums.len();
+        let sums = &mut self.sums[first..first + COUNT];
+        let mut totals = [T::ZERO; COUNT];
+        totals.copy_from_slice(sums);
+        for (x, y) in self.x.chunks_exact(columns).zip(self.y.chunks_exact(columns)) {
+            let (x, y) = (&x[first..first + COUNT], &y[first..first + COUNT]);
+            for at in 0..COUNT {
+                totals[at] = L::add(x[at], y[at], totals[at]);
+            }
+        }
+        sums.copy_from_slice(&totals);
+        COUNT
     }
 }
 
