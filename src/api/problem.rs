@@ -118,7 +118,7 @@ impl Kind {
 }
 
 /// Why a job failed, as its `error` tells; these are no answers, but have pages too: code, title, explanation.
-const FAILURES: [(&str, &str, &str); 8] = [
+const FAILURES: [(&str, &str, &str); 12] = [
     (
         "diverged",
         "The numbers stopped being finite",
@@ -158,6 +158,26 @@ const FAILURES: [(&str, &str, &str); 8] = [
         "mismatch",
         "The parts do not belong together",
         "The state to start from was made by another network or optimizer than the spec describes.",
+    ),
+    (
+        "crashed_repeatedly",
+        "The job ends the server",
+        "The server died three times while the job ran, and the job got no further in between; it is not tried again. `error` says how often. Look at the server's log and at the memory that the job needs; a smaller network or batch may help.",
+    ),
+    (
+        "internal",
+        "A fault in the server",
+        "A defect of the server ended the job. Its log holds the cause under the job's id.",
+    ),
+    (
+        "fold_failed",
+        "A fold failed",
+        "A job of a cross-validation failed, and with it the whole. `error` names the fold and what became of it.",
+    ),
+    (
+        "autotrain_failed",
+        "The run found no model",
+        "A run of autotrain ended without a model. `error` says at which step and why.",
     ),
 ];
 
