@@ -6,12 +6,10 @@ use super::lanes::Lanes;
 /// Columns `..columns` of all `rows` rows of c = a b + bias, where b is so narrow that two registers hold a row of it.
 #[derive(Clone, Copy)]
 pub struct Panel<T> {
-    /// Element (i, p) of a is `a[i * a_row + p * a_step]`, unless a is copied: see [`line`].
+    /// Element (i, p) of a is `a[i * a_row + p * a_step]`.
     pub a: *const T,
     pub a_row: usize,
     pub a_step: usize,
-    /// Whether a is copied tile by tile, so that a step of k reads the numbers of its rows in a line.
-    pub copied: bool,
     /// Element (p, j) of b is `b[p * b_step + j]`.
     pub b: *const T,
     pub b_step: usize,
@@ -25,30 +23,15 @@ pub struct Panel<T> {
     pub k: usize,
 }
 
-/// The heights of the tiles that some rows are cut into, from the top: nearly equal ones.
-#[inline(always)]
-pub fn heights<L: Lanes>(rows: usize) -> impl Iterator<Item = usize> {
-    let tiles = rows.div_ceil(L::ROWS) as u32;
-    let (least, higher) = if tiles <= 1 { (rows as u32, 0) } else { (rows as u32 / tiles, rows as u32 % tiles) };
-    (0..tiles).map(move |tile| (least + u32::from(tile < higher)) as usize)
-}
-
-/// Numbers in a line of a copied tile of so many rows: a transpose writes four at a time.
-#[inline(always)]
-pub fn line(rows: usize) -> usize {
-    rows.next_multiple_of(4)
-}
-
-/// Computes a panel.
+/// Computes a panel, cut into tiles of nearly equal height.
 ///
 /// # Safety
 /// Needs the instruction set of `L`, pointers good for the shape, and `columns <= 2 * L::COUNT`.
 #[inline(always)]
 pub unsafe fn panel<L: Lanes>(mut this: Panel<L::Number>) {
-    for rows in heights::<L>(this.rows) {
-        if this.copied {
-            (this.a_row, this.a_step) = (1, line(rows));
-        }
+    let tiles = this.rows.div_ceil(L::ROWS);
+    for tile in (1..=tiles).rev() {
+        let rows = this.rows.div_ceil(tile);
         // SAFETY: the caller's promise, for a part of the rows.
         unsafe {
             if this.columns > L::COUNT {
@@ -56,9 +39,10 @@ pub unsafe fn panel<L: Lanes>(mut this: Panel<L::Number>) {
             } else {
                 of_height::<L, 1>(this, rows)
             }
-            this.a = this.a.add(if this.copied { line(rows) * this.k } else { rows * this.a_row });
+            this.a = this.a.add(rows * this.a_row);
             this.c = this.c.add(rows * this.c_row);
         }
+        this.rows -= rows;
     }
 }
 
