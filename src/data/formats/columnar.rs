@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
-use super::{Found, fault, told};
+use super::{Found, claims, fault, told};
 use crate::data::columns::ColumnBuilder;
 use crate::data::csv::{ParseOptions, check_kinds, finish_columns};
 use crate::data::error::FileFault;
@@ -37,8 +37,11 @@ pub(super) fn parquet(reader: impl ChunkReader + 'static, options: &ParseOptions
 }
 
 /// Reads an Arrow IPC file (Feather version 2).
-pub(super) fn arrow(reader: impl Read + Seek, options: &ParseOptions) -> Result<(Table, Found), DataError> {
+pub(super) fn arrow(mut reader: impl Read + Seek, options: &ParseOptions) -> Result<(Table, Found), DataError> {
     guarded("Arrow", || {
+        if let Some(claim) = claims::too_large(&mut reader) {
+            return Err(broken("Arrow", &format!("a packed buffer claims to hold {claim} bytes")));
+        }
         let batches = FileReader::try_new(reader, None).map_err(|error| broken("Arrow", &error))?;
         let schema = batches.schema();
         read("arrow", &schema, 0, batches, options)

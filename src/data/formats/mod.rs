@@ -1,6 +1,7 @@
 //! Which format a file has, told by its bytes alone: gzip and zstd are unpacked, Parquet, Arrow and JSON go to their readers, all
 //! else is taken for CSV. Each gives the same typed table; parsing is left to the libraries named in each file.
 
+mod claims;
 mod columnar;
 mod json;
 mod unpack;
