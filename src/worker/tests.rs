@@ -3,8 +3,8 @@
 mod training;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -188,15 +188,17 @@ async fn no_more_jobs_run_at_once_than_there_are_workers() {
     let now = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let (n, m) = (Arc::clone(&now), Arc::clone(&most));
+    // Each job waits for two others: they end only where three run at once.
+    let three = Barrier::new(3);
     let kit = Kit::start(3, move |_, _| {
         m.fetch_max(n.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(5));
+        three.wait();
         n.fetch_sub(1, Ordering::SeqCst);
         done()
     })
     .await;
     let mut ids = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..21 {
         ids.push(kit.submit(json!({})).await);
     }
     for id in ids {

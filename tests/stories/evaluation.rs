@@ -200,8 +200,9 @@ fn dependence_is_told_and_drawn_along_columns_of_every_kind() {
             &format!("{colour},2025-{:02}-11,{flag},{},{y},{}.5\n", 1 + i % 12, i * 7 % 31, i % 3 * 100 + i * 37 % 61);
     });
     server.upload("shop", text);
-    let job =
-        server.train(&json!({"dataset": "shop", "targets": [{"column": "y"}, {"column": "price"}], "epochs": 40}));
+    let job = server.train(&json!({
+        "dataset": "shop", "targets": [{"column": "y"}, {"column": "price"}], "epochs": 150, "early_stopping": false
+    }));
     let path = format!("/v1/jobs/{}/partial-dependence", job["id"].as_str().unwrap());
     let along = |column: &str| server.get(&format!("{path}?column={column}&split=train")).ok()["points"].clone();
     let colours = along("colour");

@@ -202,7 +202,9 @@ fn a_fold_that_fails_fails_the_whole_and_is_named() {
     assert!(job["error"]["detail"].as_str().unwrap().starts_with("fold 1 of 4 (job_"), "{}", job["error"]);
     assert_eq!(job["error"]["error"]["code"], "diverged");
     let ends: Vec<Value> = folds(&server, &leader).iter().map(|fold| fold["status"].clone()).collect();
-    assert_eq!(ends, ["failed", "cancelled", "cancelled", "cancelled"]);
+    // One that ran meanwhile may have diverged by itself; none is left that goes on.
+    assert_eq!(ends[0], "failed", "{ends:?}");
+    assert!(ends[1..].iter().all(|end| end == "failed" || end == "cancelled"), "{ends:?}");
 }
 
 #[test]
