@@ -15,7 +15,8 @@ use std::time::Instant;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use trainyard::data::csv::ParseOptions;
-use trainyard::data::formats;
+use trainyard::data::profile::profile;
+use trainyard::data::{Rows, Storage, formats};
 
 const ROWS: usize = 1_000_000;
 const COLUMNS: usize = 29;
@@ -43,11 +44,23 @@ fn main() {
     }
 }
 
+/// What the server does with an upload: the file becomes a table file, with its profile and its sets of equal rows.
 fn read(path: &Path) {
     let begin = Instant::now();
-    let (table, found) = formats::ingest(File::open(path).unwrap(), &ParseOptions::default()).unwrap();
+    let storage = Storage::file(tempfile::tempfile_in(path.parent().unwrap()).unwrap()).unwrap();
+    let (mut table, found) = formats::build(File::open(path).unwrap(), &ParseOptions::default(), storage).unwrap();
+    let parsed = begin.elapsed().as_secs_f64();
+    let equal = table.equal_rows().unwrap();
+    let profile = profile(&table, &equal).unwrap();
+    table.close(Some(&equal.sets)).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
-    println!("{} {} rows {seconds:.2} s, peak {} MB", found.format, table.rows, peak_mb());
+    assert_eq!(profile.columns.len(), COLUMNS);
+    println!(
+        "{} {} rows {seconds:.2} s (of them parsing {parsed:.2}), peak {} MB",
+        found.format,
+        table.rows(),
+        peak_mb()
+    );
 }
 
 /// The most memory that this process had; 0 where the system does not tell.

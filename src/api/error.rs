@@ -73,6 +73,7 @@ impl From<DataError> for Problem {
                 });
                 Problem::faults(Kind::InvalidRows, places.collect())
             }
+            DataError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => StoreError::Full.into(),
             DataError::Corrupt(_) | DataError::Io(_) => Problem::internal(error),
         }
     }

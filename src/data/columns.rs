@@ -1,4 +1,4 @@
-//! From raw cells to a typed column, whatever the format they came in. Kinds are decided here, by rules that can be told in a sentence each.
+//! From raw cells to a typed column, whatever the format they came in, a group of rows at a time. Kinds are decided here, by rules that can be told in a sentence each.
 //!
 //! In this order, over the cells that are not missing:
 //! 1. **numeric:** all are finite numbers; or nearly all: text in at most a tenth of the cells (one cell in five or more, if it is only one) is taken as missing, with
@@ -12,44 +12,85 @@
 //!
 //! A column with one value and nothing missing, or with no value at all, is **constant**.
 
-use std::collections::HashMap;
+mod texts;
 
+use super::DataError;
 use super::cell::shorten;
 use super::parse::{BOOLEAN_PAIRS, Markers, is_code, parse_boolean, parse_datetime, parse_number};
-use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Values, Warning, format_number};
+use super::table::file::put_texts;
+use super::table::stored::{Block, Form, StoredColumn};
+use super::table::{Kind, MISSING_CODE, MISSING_TIME, Storage, Values, Warning, format_number};
+use texts::{Known, Other, Texts, block_of};
 
 /// Rows after which the writing of numbers is no longer kept.
 const UNDECIDED_ROWS: usize = 1000;
 /// Texts in a column of numbers that are kept in any case before it becomes a column of texts.
 const TOLERATED_TEXTS: usize = 100;
+/// A text among numbers is a NaN with its code, plus one, in the low half; a missing number has zero there.
+const TEXT_BITS: u64 = 0x7ff8_0000_0000_0000;
 
-/// Gathers the cells of one column and decides at the end what they are.
-#[derive(Debug)]
+/// Gathers the cells of one column, a group of rows at a time, and decides at the end what they are.
 pub(crate) struct ColumnBuilder {
     name: String,
     /// The header left the name empty, as pandas does above its index.
-    unnamed: bool,
+    pub(super) unnamed: bool,
     forced: Option<Kind>,
     decimal: u8,
     rows: usize,
     store: Store,
+    /// The groups before this one.
+    blocks: Vec<Block>,
     /// Line and text of the first cell that is no number.
     first_text: Option<(u64, String)>,
 }
 
-/// How the cells are kept meanwhile. Either can be turned into the other; the decision is made in [`ColumnBuilder::finish`].
-#[derive(Debug)]
+/// How the cells are kept meanwhile. Numbers can become texts on the way; what else there is to decide is decided at the end.
 enum Store {
     /// Numbers, the few texts among them, and how the first numbers were written where that is not the usual way (`1.50`).
-    Numbers {
-        values: Vec<f64>,
-        texts: Vec<(u32, String)>,
-        written: Vec<(u32, String)>,
-    },
-    Texts {
-        codes: Vec<u32>,
-        index: HashMap<String, u32>,
-    },
+    Numbers { values: Vec<f64>, among: Texts, written: Vec<(u32, String)>, seen: Seen },
+    /// Codes of texts; `dictionary` where the texts so far were written down, and each group has its own.
+    Texts { codes: Vec<u32>, texts: Texts, dictionary: Vec<Block> },
+}
+
+/// What is known of all numbers of a column.
+struct Seen {
+    present: usize,
+    first: f64,
+    last: f64,
+    all_equal: bool,
+    all_whole: bool,
+    /// Each is larger than the one before, or each smaller.
+    rising: bool,
+    falling: bool,
+}
+
+impl Seen {
+    fn new() -> Seen {
+        Seen {
+            present: 0,
+            first: f64::NAN,
+            last: f64::NAN,
+            all_equal: true,
+            all_whole: true,
+            rising: true,
+            falling: true,
+        }
+    }
+
+    fn see(&mut self, values: &[f64]) {
+        for &x in values.iter().filter(|x| !x.is_nan()) {
+            if self.present == 0 {
+                self.first = x;
+            } else {
+                self.rising &= self.last < x;
+                self.falling &= self.last > x;
+            }
+            self.present += 1;
+            self.last = x;
+            self.all_equal &= x == self.first;
+            self.all_whole &= x.trunc() == x;
+        }
+    }
 }
 
 /// What a declared kind cannot be.
@@ -60,58 +101,59 @@ pub(crate) struct KindFault {
 }
 
 impl ColumnBuilder {
-    pub(crate) fn new(name: String, unnamed: bool, forced: Option<Kind>, decimal: u8) -> ColumnBuilder {
+    /// A column with no value in the groups before.
+    pub(crate) fn new(name: String, unnamed: bool, forced: Option<Kind>, decimal: u8, groups: usize) -> ColumnBuilder {
         let store = match forced {
-            None | Some(Kind::Numeric) => Store::Numbers { values: Vec::new(), texts: Vec::new(), written: Vec::new() },
-            Some(_) => Store::Texts { codes: Vec::new(), index: HashMap::new() },
+            None | Some(Kind::Numeric) => Store::Numbers {
+                values: Vec::new(),
+                among: Texts::new(decimal),
+                written: Vec::new(),
+                seen: Seen::new(),
+            },
+            Some(_) => Store::Texts { codes: Vec::new(), texts: Texts::new(decimal), dictionary: Vec::new() },
         };
-        ColumnBuilder { name, unnamed, forced, decimal, rows: 0, store, first_text: None }
+        let blocks = (0..groups).map(|_| Block::missing()).collect();
+        ColumnBuilder { name, unnamed, forced, decimal, rows: 0, store, blocks, first_text: None }
     }
 
     /// Takes the next cell.
     ///
     /// # Errors
     /// Where the cell is not UTF-8.
+    #[inline]
     pub(crate) fn push(&mut self, cell: &[u8], line: u64, markers: &Markers) -> Result<(), std::str::Utf8Error> {
         let cell = cell.trim_ascii();
-        let row = self.rows as u32;
-        self.rows += 1;
         if let Store::Numbers { values, written, .. } = &mut self.store
             && !(markers.numeric && markers.is_missing(cell))
             && !is_code(cell)
             && let Some(x) = parse_number(cell, self.decimal)
         {
             values.push(x);
-            if self.rows <= UNDECIDED_ROWS {
-                let usual = format_number(x);
-                if usual.as_bytes() != cell {
-                    written.push((row, String::from_utf8_lossy(cell).into_owned()));
-                }
-            } else if self.rows == UNDECIDED_ROWS + 1 {
-                *written = Vec::new();
+            let row = self.rows;
+            self.rows += 1;
+            if row < UNDECIDED_ROWS && format_number(x).as_bytes() != cell {
+                written.push((row as u32, String::from_utf8_lossy(cell).into_owned()));
             }
             return Ok(());
         }
+        self.push_other(cell, line, markers)
+    }
+
+    fn push_other(&mut self, cell: &[u8], line: u64, markers: &Markers) -> Result<(), std::str::Utf8Error> {
         if markers.is_missing(cell) {
-            match &mut self.store {
-                Store::Numbers { values, .. } => values.push(f64::NAN),
-                Store::Texts { codes, .. } => codes.push(MISSING_CODE),
-            }
+            self.push_missing();
             return Ok(());
         }
+        self.rows += 1;
         let text = std::str::from_utf8(cell)?;
         if self.first_text.is_none() && (is_code(cell) || parse_number(cell, self.decimal).is_none()) {
             self.first_text = Some((line, shorten(text)));
         }
         match &mut self.store {
-            Store::Numbers { values, texts, .. } => {
-                values.push(f64::NAN);
-                texts.push((row, text.to_owned()));
-                if (is_code(cell) || texts.len() > TOLERATED_TEXTS + self.rows / 10) && self.forced.is_none() {
-                    self.store_as_texts();
-                }
+            Store::Numbers { values, among, .. } => {
+                values.push(f64::from_bits(TEXT_BITS | (u64::from(among.code_of(text)) + 1)));
             }
-            Store::Texts { codes, index } => codes.push(code_of(index, text)),
+            Store::Texts { codes, texts, .. } => codes.push(texts.code_of(text)),
         }
         Ok(())
     }
@@ -121,7 +163,7 @@ impl ColumnBuilder {
         self.rows += 1;
         match &mut self.store {
             Store::Numbers { values, .. } => values.push(x),
-            Store::Texts { codes, index } => codes.push(code_of(index, &format_number(x))),
+            Store::Texts { codes, texts, .. } => codes.push(texts.code_of(&format_number(x))),
         }
     }
 
@@ -134,130 +176,302 @@ impl ColumnBuilder {
         }
     }
 
-    fn store_as_texts(&mut self) {
-        let Store::Numbers { values, texts, written } = &mut self.store else { return };
-        let (mut texts, mut written) =
-            (std::mem::take(texts).into_iter().peekable(), std::mem::take(written).into_iter().peekable());
-        let mut index = HashMap::new();
-        let codes = values.iter().enumerate().map(|(row, &x)| {
-            let original =
-                [&mut texts, &mut written].into_iter().find_map(|list| list.next_if(|(r, _)| *r as usize == row));
-            match original {
-                Some((_, text)) => code_of(&mut index, &text),
-                None if x.is_nan() => MISSING_CODE,
-                None => code_of(&mut index, &format_number(x)),
+    /// Takes several cells without a value.
+    pub(super) fn push_missing_rows(&mut self, rows: usize) {
+        self.rows += rows;
+        match &mut self.store {
+            Store::Numbers { values, .. } => values.resize(values.len() + rows, f64::NAN),
+            Store::Texts { codes, .. } => codes.resize(codes.len() + rows, MISSING_CODE),
+        }
+    }
+
+    /// Counts rows of earlier groups, which have no value.
+    pub(super) fn skip_rows(&mut self, rows: usize) {
+        self.rows += rows;
+    }
+
+    /// Whether the numbers so far must be turned into texts before anything is decided.
+    pub(super) fn needs_texts(&self) -> bool {
+        let Store::Numbers { among, seen, .. } = &self.store else { return false };
+        let texts = among.known.text_rows + among.known.number_rows;
+        self.forced.is_none() && !mostly_numbers(seen.present, texts)
+    }
+
+    /// Bytes of texts that came in since this was last asked for.
+    pub(super) fn take_fresh_bytes(&mut self) -> usize {
+        match &mut self.store {
+            Store::Numbers { among, .. } => among.take_fresh_bytes(),
+            Store::Texts { texts, .. } => texts.take_fresh_bytes(),
+        }
+    }
+
+    /// Whether too many texts stand among the numbers for a column of numbers. `most`: texts that may be numbered.
+    pub(super) fn wants_texts(&self, most: usize) -> bool {
+        let Store::Numbers { among, .. } = &self.store else { return false };
+        let texts = among.known.text_rows + among.known.number_rows;
+        let too_many = among.known.any_code || texts > TOLERATED_TEXTS + self.rows / 10;
+        among.len() > most || (too_many && self.forced.is_none())
+    }
+
+    /// Appends this group's block to the bytes of the group, which will lie at `offset`.
+    pub(super) fn end_group(&mut self, bytes: &mut Vec<u8>, offset: u64) {
+        let start = bytes.len();
+        match &mut self.store {
+            Store::Numbers { values, seen, .. } => {
+                seen.see(values);
+                bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+                values.clear();
             }
+            Store::Texts { codes, texts, .. } => {
+                let own = texts.is_local().then(|| texts.drain());
+                bytes.extend(block_of(codes, own.as_deref()));
+                codes.clear();
+            }
+        }
+        self.blocks.push(match bytes.len() > start {
+            true => Block::of(offset + start as u64, &bytes[start..]),
+            false => Block::missing(),
         });
-        let codes = codes.collect();
-        self.store = Store::Texts { codes, index };
+    }
+
+    /// Writes the dictionary down where it became large; only between groups.
+    pub(super) fn bound_dictionary(&mut self, most: usize, storage: &mut Storage) -> Result<(), DataError> {
+        if let Store::Texts { texts, dictionary, .. } = &mut self.store
+            && !texts.is_local()
+            && texts.len() > most
+        {
+            *dictionary = put_texts(texts.let_go().iter().map(String::as_str), storage)?;
+        }
+        Ok(())
+    }
+
+    /// Turns the numbers into texts as they were written, those of earlier groups too; `starts` are the first rows of these groups.
+    pub(super) fn turn_into_texts(
+        &mut self,
+        most: usize,
+        starts: &[usize],
+        storage: &mut Storage,
+    ) -> Result<(), DataError> {
+        let texts = Store::Texts { codes: Vec::new(), texts: Texts::new(self.decimal), dictionary: Vec::new() };
+        let Store::Numbers { values, mut among, written, .. } = std::mem::replace(&mut self.store, texts) else {
+            return Ok(());
+        };
+        let among = among.drain();
+        let mut written = written.into_iter().peekable();
+        let mut codes_of = |store: &mut Store, first: usize, values: &[f64]| {
+            let Store::Texts { codes, texts, .. } = store else { return };
+            for (place, x) in values.iter().enumerate() {
+                let own = written.next_if(|(row, _)| *row as usize == first + place);
+                let low = (x.to_bits() & u64::from(u32::MAX)) as usize;
+                codes.push(match own {
+                    Some((_, text)) => texts.code_of(&text),
+                    None if !x.is_nan() => texts.code_of(&format_number(*x)),
+                    None => match low.checked_sub(1).and_then(|code| among.get(code)) {
+                        Some(text) => texts.code_of(text),
+                        None => MISSING_CODE,
+                    },
+                });
+            }
+        };
+        for (group, block) in std::mem::take(&mut self.blocks).into_iter().enumerate() {
+            if block.bytes == 0 {
+                self.blocks.push(block);
+                continue;
+            }
+            let read = storage.read(block.offset, block.bytes)?;
+            let (chunks, _) = read.as_chunks::<8>();
+            let earlier: Vec<f64> = chunks.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+            codes_of(&mut self.store, starts[group], &earlier);
+            let mut bytes = Vec::new();
+            let offset = storage.length();
+            self.end_group(&mut bytes, offset);
+            storage.append(&bytes)?;
+            self.bound_dictionary(most, storage)?;
+        }
+        codes_of(&mut self.store, starts.last().copied().unwrap_or(0), &values);
+        Ok(())
+    }
+
+    /// What lies in the file, and what there is to decide of it.
+    pub(super) fn close(self, storage: &mut Storage) -> Result<(StoredColumn, Undecided), DataError> {
+        let (form, dictionary, found) = match self.store {
+            Store::Numbers { among, seen, .. } => (Form::Numbers, Vec::new(), Found::Numbers { among, seen }),
+            Store::Texts { mut texts, dictionary, .. } => {
+                let distinct = texts.len();
+                let dictionary = match texts.is_local() {
+                    true => dictionary,
+                    false => put_texts(texts.drain().iter().map(String::as_str), storage)?,
+                };
+                (Form::Codes, dictionary, Found::Texts { known: texts.known, distinct })
+            }
+        };
+        let column = StoredColumn::new(self.name.clone(), Kind::Constant, form, self.blocks, dictionary);
+        let undecided = Undecided {
+            name: self.name,
+            unnamed: self.unnamed,
+            forced: self.forced,
+            decimal: self.decimal,
+            rows: self.rows,
+            first_text: self.first_text,
+            found,
+        };
+        Ok((column, undecided))
+    }
+}
+
+/// A column that was read to its end: what is known of all its cells.
+pub(super) struct Undecided {
+    name: String,
+    pub(super) unnamed: bool,
+    forced: Option<Kind>,
+    decimal: u8,
+    rows: usize,
+    first_text: Option<(u64, String)>,
+    found: Found,
+}
+
+enum Found {
+    Numbers { among: Texts, seen: Seen },
+    Texts { known: Known, distinct: usize },
+}
+
+/// What a column is, and how its blocks become that.
+pub(super) struct Decision {
+    pub(super) kind: Kind,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) change: Change,
+    /// It is an identifier instead if no number stands in it twice.
+    pub(super) identifier_if_unique: bool,
+}
+
+/// What becomes of the blocks of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    TextsToNumbers { decimal: u8 },
+    TextsToTimes,
+    TextsToBooleans,
+}
+
+impl Change {
+    /// The values of a group as they are to be.
+    pub(super) fn apply(self, values: &Values) -> Vec<u8> {
+        let Values::Text { codes, dictionary } = values else { return Vec::new() };
+        // Texts of a long dictionary are read anew for each row: there are fewer rows in a group.
+        let text = |code: &u32| dictionary.get(*code as usize).map(String::as_str);
+        match self {
+            Change::None => Vec::new(),
+            Change::TextsToNumbers { decimal } => {
+                let number = |code: &u32| text(code).and_then(|text| parse_number(text.as_bytes(), decimal));
+                codes.iter().flat_map(|code| number(code).unwrap_or(f64::NAN).to_le_bytes()).collect()
+            }
+            Change::TextsToTimes => {
+                let time = |code: &u32| text(code).and_then(parse_datetime);
+                codes.iter().flat_map(|code| time(code).unwrap_or(MISSING_TIME).to_le_bytes()).collect()
+            }
+            Change::TextsToBooleans => {
+                let truth = |code: &u32| text(code).map(|text| u32::from(parse_boolean(text) == Some(true)));
+                codes.iter().flat_map(|code| truth(code).unwrap_or(MISSING_CODE).to_le_bytes()).collect()
+            }
+        }
+    }
+
+    pub(super) fn form(self, before: Form) -> Form {
+        match self {
+            Change::None => before,
+            Change::TextsToNumbers { .. } => Form::Numbers,
+            Change::TextsToTimes => Form::Milliseconds,
+            Change::TextsToBooleans => Form::Codes,
+        }
+    }
+}
+
+impl Undecided {
+    /// Whether there is no value at all.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.found {
+            Found::Numbers { among, seen } => seen.present == 0 && among.len() == 0,
+            Found::Texts { known, .. } => known.number_rows + known.text_rows == 0,
+        }
     }
 
     /// Decides what the column is.
     ///
     /// # Errors
     /// Where it cannot be what the client declared.
-    pub(crate) fn finish(self) -> Result<(Column, Vec<Warning>), KindFault> {
-        let numeric = match (self.forced, &self.store) {
+    pub(super) fn decide(&self) -> Result<Decision, KindFault> {
+        let numeric = match (self.forced, &self.found) {
             (Some(kind), _) => kind == Kind::Numeric,
-            (None, Store::Numbers { values, texts, .. }) => {
-                mostly_numbers(values.iter().filter(|x| !x.is_nan()).count(), texts.len())
+            (None, Found::Numbers { among, seen }) => {
+                mostly_numbers(seen.present, among.known.text_rows + among.known.number_rows)
             }
-            (None, Store::Texts { codes, index }) => {
-                let mut is_number = vec![false; index.len()];
-                let mut any_code = false;
-                for (text, &code) in index {
-                    any_code |= is_code(text.as_bytes());
-                    is_number[code as usize] = parse_number(text.as_bytes(), self.decimal).is_some();
-                }
-                let present = codes.iter().filter(|code| **code != MISSING_CODE);
-                let (numbers, texts): (Vec<u32>, Vec<u32>) = present.partition(|code| is_number[**code as usize]);
-                !any_code && mostly_numbers(numbers.len(), texts.len())
-            }
+            (None, Found::Texts { known, .. }) => !known.any_code && mostly_numbers(known.number_rows, known.text_rows),
         };
-        if numeric { Ok(self.finish_numeric()) } else { self.finish_texts() }
+        match (numeric, &self.found) {
+            (true, _) => Ok(self.as_numbers()),
+            (false, Found::Texts { known, distinct }) => self.as_texts(known, *distinct),
+            (false, Found::Numbers { .. }) => {
+                Err(KindFault { column: self.name.clone(), detail: "could not be read as text".into() })
+            }
+        }
     }
 
-    fn finish_numeric(self) -> (Column, Vec<Warning>) {
-        let (values, texts) = match self.store {
-            Store::Numbers { values, texts, .. } => {
-                let texts: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
-                (values, texts)
+    fn as_numbers(&self) -> Decision {
+        let (text_rows, same, change) = match &self.found {
+            Found::Numbers { among, .. } => {
+                (among.known.text_rows + among.known.number_rows, among.len() == 1, Change::None)
             }
-            Store::Texts { codes, index } => {
-                let dictionary = dictionary(index);
-                let numbers: Vec<Option<f64>> =
-                    dictionary.iter().map(|text| parse_number(text.as_bytes(), self.decimal)).collect();
-                let mut texts = Vec::new();
-                let values = codes.iter().map(|&code| match numbers.get(code as usize) {
-                    None => f64::NAN,
-                    Some(Some(x)) => *x,
-                    Some(None) => {
-                        texts.push(dictionary[code as usize].clone());
-                        f64::NAN
-                    }
-                });
-                (values.collect(), texts)
-            }
+            Found::Texts { known, .. } => (
+                known.text_rows,
+                matches!(known.texts, Other::One(_)),
+                Change::TextsToNumbers { decimal: self.decimal },
+            ),
         };
         let mut warnings = Vec::new();
-        if let (false, Some((line, text))) = (texts.is_empty(), &self.first_text) {
-            warnings.push(mixed_types(&self.name, &texts, *line, text));
+        if let (true, Some((line, text))) = (text_rows > 0, &self.first_text) {
+            warnings.push(mixed_types(&self.name, text_rows, same, *line, text));
         }
-        let (distinct, whole, missing) = summary(&values);
-        let kind = match self.forced {
-            Some(kind) => kind,
-            None if distinct == Distinct::None || (distinct == Distinct::One && !missing) => Kind::Constant,
-            None if distinct == Distinct::All && !missing && whole && (self.unnamed || says_identifier(&self.name)) => {
-                Kind::Identifier
+        let mut identifier_if_unique = false;
+        let kind = match (self.forced, &self.found) {
+            (Some(kind), _) => kind,
+            // Once texts, now numbers: nothing is known of them but that they are many.
+            (None, Found::Texts { known, .. }) if known.number_rows == 0 => Kind::Constant,
+            (None, Found::Texts { .. }) => Kind::Numeric,
+            (None, Found::Numbers { seen, .. }) => {
+                let missing = seen.present < self.rows;
+                if seen.present == 0 || (seen.all_equal && !missing) {
+                    Kind::Constant
+                } else {
+                    let named = self.unnamed || says_identifier(&self.name);
+                    let possible = seen.all_whole && !missing && !seen.all_equal && named;
+                    identifier_if_unique = possible && !seen.rising && !seen.falling;
+                    if possible && !identifier_if_unique { Kind::Identifier } else { Kind::Numeric }
+                }
             }
-            None => Kind::Numeric,
         };
-        (Column { name: self.name, kind, values: Values::Numeric(values) }, warnings)
+        Decision { kind, warnings, change, identifier_if_unique }
     }
 
-    fn finish_texts(mut self) -> Result<(Column, Vec<Warning>), KindFault> {
-        self.store_as_texts();
-        let Store::Texts { codes, index } = self.store else {
-            return Err(KindFault { column: self.name, detail: "could not be read as text".into() });
-        };
-        let dictionary = dictionary(index);
-        let present = codes.iter().filter(|code| **code != MISSING_CODE).count();
-        let times = |dictionary: &[String]| dictionary.iter().map(|text| parse_datetime(text)).collect::<Vec<_>>();
-        let mut warnings = Vec::new();
+    fn as_texts(&self, known: &Known, distinct: usize) -> Result<Decision, KindFault> {
         let kind = match self.forced {
             Some(kind) => kind,
-            None => kind_of_texts(&self.name, codes.len(), present, &dictionary),
+            None => self.kind_of_texts(known, distinct),
         };
-        if kind == Kind::Boolean && !dictionary.iter().all(|text| parse_boolean(text).is_some()) {
-            let found: Vec<String> = dictionary.iter().take(4).map(|text| format!("\"{}\"", shorten(text))).collect();
-            let detail = format!(
-                "cannot be boolean: it holds {}{}",
-                found.join(", "),
-                if dictionary.len() > 4 { ", …" } else { "" }
-            );
-            return Err(KindFault { column: self.name, detail });
+        let is_small = known.distinct(distinct) as usize <= known.examples.len();
+        let booleans = is_small && known.examples.iter().all(|text| parse_boolean(text).is_some());
+        if kind == Kind::Boolean && !booleans {
+            let found: Vec<String> =
+                known.examples.iter().take(4).map(|text| format!("\"{}\"", shorten(text))).collect();
+            let more = if known.distinct(distinct) > 4 { ", …" } else { "" };
+            let detail = format!("cannot be boolean: it holds {}{more}", found.join(", "));
+            return Err(KindFault { column: self.name.clone(), detail });
         }
-        let values = match kind {
-            Kind::Datetime => {
-                let times = times(&dictionary);
-                let at = |code: u32| times.get(code as usize).copied().flatten();
-                let wrong: Vec<String> = (codes.iter())
-                    .filter(|code| **code != MISSING_CODE && at(**code).is_none())
-                    .map(|code| dictionary[*code as usize].clone())
-                    .collect();
-                if let Some(first) = wrong.first() {
-                    let detail = format!(
-                        "{} rows hold no ISO 8601 time, such as \"{}\"; they count as missing",
-                        wrong.len(),
-                        shorten(first)
-                    );
-                    warnings.push(Warning { column: Some(self.name.clone()), code: "mixed_types".into(), detail });
-                }
-                Values::Datetime(codes.iter().map(|&code| at(code).unwrap_or(MISSING_TIME)).collect())
-            }
-            Kind::Boolean if !is_one_spelling(&dictionary) => unify_booleans(codes, &dictionary),
+        let mut warnings = Vec::new();
+        let change = match kind {
+            Kind::Datetime => Change::TextsToTimes,
+            Kind::Boolean if !is_one_spelling(&known.examples) => Change::TextsToBooleans,
             _ => {
-                if self.decimal == b'.' && is_decimal_comma(&dictionary) {
+                if self.decimal == b'.' && known.has_decimal_commas() {
                     let detail = "the values look like numbers with a decimal comma; send the file with ?decimal=, to read them as such";
                     warnings.push(Warning {
                         column: Some(self.name.clone()),
@@ -265,10 +479,43 @@ impl ColumnBuilder {
                         detail: detail.into(),
                     });
                 }
-                Values::Text { codes, dictionary }
+                Change::None
             }
         };
-        Ok((Column { name: self.name, kind, values }, warnings))
+        Ok(Decision { kind, warnings, change, identifier_if_unique: false })
+    }
+
+    fn kind_of_texts(&self, known: &Known, numbered: usize) -> Kind {
+        let (rows, present) = (self.rows, known.number_rows + known.text_rows);
+        let distinct = known.distinct(numbered);
+        if distinct == 0 || (distinct == 1 && present == rows) {
+            return Kind::Constant;
+        }
+        let pair = |text: &String| {
+            BOOLEAN_PAIRS.iter().position(|(no, yes)| text.eq_ignore_ascii_case(no) || text.eq_ignore_ascii_case(yes))
+        };
+        if distinct as usize <= known.examples.len()
+            && let Some(first) = known.examples.first().and_then(pair)
+            && known.examples.iter().all(|text| pair(text) == Some(first))
+        {
+            return Kind::Boolean;
+        }
+        if known.all_times {
+            return Kind::Datetime;
+        }
+        let words = known.mean_words();
+        let unique = present == rows && rows >= 2 && known.are_unique(numbered, rows);
+        if unique && (says_identifier(&self.name) || (rows >= 20 && words < 1.1)) {
+            return Kind::Identifier;
+        }
+        if words >= 3.0 && (distinct * 2 >= present as u64 || distinct > 1000) { Kind::Text } else { Kind::Categorical }
+    }
+
+    /// What to say of times that are none.
+    pub(super) fn wrong_times(&self, wrong: usize, first: &str) -> Warning {
+        let detail =
+            format!("{wrong} rows hold no ISO 8601 time, such as \"{}\"; they count as missing", shorten(first));
+        Warning { column: Some(self.name.clone()), code: "mixed_types".into(), detail }
     }
 }
 
@@ -277,9 +524,8 @@ fn mostly_numbers(numbers: usize, texts: usize) -> bool {
     texts == 0 || texts * 9 <= numbers || (texts == 1 && numbers >= 4)
 }
 
-fn mixed_types(name: &str, texts: &[String], line: u64, first: &str) -> Warning {
-    let rows = if texts.len() == 1 { "1 row holds".to_owned() } else { format!("{} rows hold", texts.len()) };
-    let same = texts.iter().all(|text| *text == texts[0]);
+fn mixed_types(name: &str, texts: usize, same: bool, line: u64, first: &str) -> Warning {
+    let rows = if texts == 1 { "1 row holds".to_owned() } else { format!("{texts} rows hold") };
     let remedy = if same {
         format!("counted as missing; null={first} says so, kinds={name}:categorical keeps them")
     } else {
@@ -287,46 +533,6 @@ fn mixed_types(name: &str, texts: &[String], line: u64, first: &str) -> Warning 
     };
     let detail = format!("{rows} text in a numeric column; first at line {line} (\"{first}\"); {remedy}");
     Warning { column: Some(name.to_owned()), code: "mixed_types".into(), detail }
-}
-
-fn code_of(index: &mut HashMap<String, u32>, text: &str) -> u32 {
-    if let Some(&code) = index.get(text) {
-        return code;
-    }
-    let code = index.len() as u32;
-    index.insert(text.to_owned(), code);
-    code
-}
-
-fn dictionary(index: HashMap<String, u32>) -> Vec<String> {
-    let mut texts: Vec<(u32, String)> = index.into_iter().map(|(text, code)| (code, text)).collect();
-    texts.sort_unstable_by_key(|(code, _)| *code);
-    texts.into_iter().map(|(_, text)| text).collect()
-}
-
-#[derive(PartialEq)]
-enum Distinct {
-    None,
-    One,
-    Some,
-    All,
-}
-
-/// How many values differ, whether all are whole, whether any is missing.
-fn summary(values: &[f64]) -> (Distinct, bool, bool) {
-    let mut present = values.iter().filter(|x| !x.is_nan());
-    let missing = values.iter().any(|x| x.is_nan());
-    let Some(first) = present.next() else { return (Distinct::None, false, missing) };
-    if present.all(|x| x == first) {
-        return (Distinct::One, false, missing);
-    }
-    if !values.iter().all(|x| x.trunc() == *x) {
-        return (Distinct::Some, false, missing);
-    }
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let all = sorted.windows(2).all(|pair| pair[0] != pair[1]);
-    (if all { Distinct::All } else { Distinct::Some }, true, missing)
 }
 
 /// Whether the name of a column says that it holds identifiers.
@@ -339,46 +545,9 @@ fn says_identifier(name: &str) -> bool {
         || name.len() > 2 && name.ends_with("Id") && name.chars().rev().nth(2).is_some_and(char::is_lowercase)
 }
 
-fn kind_of_texts(name: &str, rows: usize, present: usize, dictionary: &[String]) -> Kind {
-    let distinct = dictionary.len();
-    if distinct == 0 || (distinct == 1 && present == rows) {
-        return Kind::Constant;
-    }
-    let pair = |text: &String| {
-        BOOLEAN_PAIRS.iter().position(|(no, yes)| text.eq_ignore_ascii_case(no) || text.eq_ignore_ascii_case(yes))
-    };
-    if let Some(first) = pair(&dictionary[0])
-        && dictionary.iter().all(|text| pair(text) == Some(first))
-    {
-        return Kind::Boolean;
-    }
-    if dictionary.iter().all(|text| parse_datetime(text).is_some()) {
-        return Kind::Datetime;
-    }
-    let words = dictionary.iter().map(|text| text.split_whitespace().count()).sum::<usize>() as f64 / distinct as f64;
-    let unique = distinct == rows && rows >= 2;
-    if unique && (says_identifier(name) || (rows >= 20 && words < 1.1)) {
-        return Kind::Identifier;
-    }
-    if words >= 3.0 && (distinct * 2 >= present || distinct > 1000) { Kind::Text } else { Kind::Categorical }
-}
-
 fn is_one_spelling(dictionary: &[String]) -> bool {
     match dictionary {
         [a, b] => parse_boolean(a) != parse_boolean(b),
         other => other.len() < 2,
     }
-}
-
-/// Words for yes and no in several spellings (`True`, `TRUE`) become `true` and `false`.
-fn unify_booleans(codes: Vec<u32>, dictionary: &[String]) -> Values {
-    let truth: Vec<u32> = dictionary.iter().map(|text| u32::from(parse_boolean(text) == Some(true))).collect();
-    let codes = codes.into_iter().map(|code| truth.get(code as usize).copied().unwrap_or(MISSING_CODE)).collect();
-    Values::Text { codes, dictionary: vec!["false".into(), "true".into()] }
-}
-
-fn is_decimal_comma(dictionary: &[String]) -> bool {
-    let with_comma = |text: &&String| text.contains(',') && parse_number(text.as_bytes(), b',').is_some();
-    dictionary.iter().filter(with_comma).count() * 2 > dictionary.len()
-        && dictionary.iter().all(|text| parse_number(text.as_bytes(), b',').is_some())
 }

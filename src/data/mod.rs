@@ -4,6 +4,7 @@
 //! says what is in it. The way of a job: [`split::split`] names the rows of each part, [`Encoder::fit`] learns from the training
 //! part alone how to turn cells into numbers, [`Encoder::encode`] does so, and [`Examples::gather`] copies batches out.
 
+mod build;
 pub mod cell;
 mod columns;
 pub mod csv;
@@ -15,7 +16,9 @@ mod folds;
 pub mod formats;
 mod parse;
 pub mod profile;
+mod rows;
 pub mod samples;
+mod sketch;
 pub mod split;
 pub mod table;
 pub mod tensors;
@@ -26,5 +29,6 @@ pub use encoder::{Encoder, EncoderPlan};
 pub use error::DataError;
 pub use examples::{BatchBuffer, Examples, TargetColumn, TokenColumn};
 pub(crate) use parse::parse_datetime;
+pub use rows::Rows;
 pub use split::{Fold, Split, SplitMethod, SplitPlan};
-pub use table::{Column, Kind, Table, Values, Warning};
+pub use table::{Column, EqualRows, Kind, Storage, StoredTable, Table, Values, Warning};

@@ -1,16 +1,24 @@
 //! What is in a table, column by column, for people and for `spec`. Reads the table, changes nothing.
+//!
+//! A column is looked at alone, so that memory is bounded by one of them; of very many rows (see [`EXACT_ROWS`]) only counts are exact, and the
+//! rest is told by sketches that say so (`large`).
 
 mod giveaway;
+mod large;
 
 use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::shorten;
-use super::duplicates::duplicates;
-use super::encoder::{Tokenizer, for_each_word, moments, quantile};
-use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Table, Values, Warning, format_datetime, format_number};
+use super::encoder::{Tokenizer, for_each_word, moments, quantile, sort};
+use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Values, Warning, format_datetime, format_number};
+use super::{DataError, EqualRows, Rows, Storage, StoredTable, Table};
 
+/// Rows up to which everything is exact: one column of them is held in memory.
+const EXACT_ROWS: usize = 4 << 20;
 /// Values named in [`ColumnProfile::top`].
 const TOP: usize = 20;
 /// Skewness beyond which a column is pointed out; an exponential distribution has 2.
@@ -58,6 +66,9 @@ pub struct ColumnProfile {
     /// Quartiles, linearly interpolated.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub quantiles: Option<Quantiles>,
+    /// Absent where the quartiles are exact; `false` where they are those of an even sample of the rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub quantiles_exact: Option<bool>,
     /// Counts in bins of equal width.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub histogram: Option<Histogram>,
@@ -74,6 +85,9 @@ pub struct ColumnProfile {
     /// where there are at most 20 distinct ones.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub top: Option<Vec<(String, u64)>>,
+    /// Absent where `top` is exact; `false` where its counts are lower bounds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub top_exact: Option<bool>,
 }
 
 /// Quartiles of a column of numbers.
@@ -110,33 +124,92 @@ pub struct WordCounts {
     pub max: u64,
 }
 
-/// Profiles every column of a table.
-pub fn profile(table: &Table) -> Profile {
-    let columns: Vec<ColumnProfile> = table.columns.iter().map(column_profile).collect();
-    let mut warnings = table.warnings.clone();
-    for (column, profile) in table.columns.iter().zip(&columns) {
-        warnings.extend(oddities(column, profile).into_iter().map(|(code, detail)| Warning {
-            column: Some(column.name.clone()),
-            code: code.to_owned(),
-            detail,
+/// Profiles every column of a table; `equal` are its equal rows ([`StoredTable::equal_rows`]).
+///
+/// # Errors
+/// Where the table cannot be read.
+pub fn profile(table: &StoredTable, equal: &EqualRows) -> Result<Profile, DataError> {
+    let looked = columns(table)?;
+    let mut warnings = table.warnings().to_vec();
+    for Looked { profile, odd } in &looked {
+        warnings.extend(odd.iter().map(|(code, detail)| Warning {
+            column: Some(profile.name.clone()),
+            code: (*code).to_owned(),
+            detail: detail.clone(),
         }));
     }
-    let repeated: usize = duplicates(table).iter().map(|set| set.len() - 1).sum();
+    let repeated: usize = equal.sets.iter().map(|set| set.len() - 1).sum();
     if repeated > 0 {
+        let about = if equal.share > 1 { "about " } else { "" };
         let detail = format!(
-            "{repeated} of {} rows equal an earlier row; a random split keeps equal rows on one side, unless split.duplicates is \"apart\"",
-            table.rows
+            "{about}{} of {} rows equal an earlier row; a random split keeps equal rows on one side, unless split.duplicates is \"apart\"",
+            repeated as u64 * equal.share,
+            table.rows()
         );
         warnings.push(Warning { column: None, code: "duplicate_rows".to_owned(), detail });
     }
-    warnings.extend(giveaway::giveaways(table));
-    Profile { columns, warnings }
+    warnings.extend(giveaway::giveaways(table)?);
+    Ok(Profile { columns: looked.into_iter().map(|looked| looked.profile).collect(), warnings })
 }
 
-fn column_profile(column: &Column) -> ColumnProfile {
-    let profile = ColumnProfile {
-        name: column.name.clone(),
-        kind: column.kind,
+/// Profiles a table in memory.
+///
+/// # Errors
+/// As [`profile`].
+pub fn profile_table(table: &Table) -> Result<Profile, DataError> {
+    let stored = StoredTable::of(table, Storage::memory(Vec::new()))?;
+    profile(&stored, &stored.equal_rows()?)
+}
+
+/// A column and what is odd about it: codes and sentences.
+struct Looked {
+    profile: ColumnProfile,
+    odd: Vec<(&'static str, String)>,
+}
+
+/// All columns, on two threads where the machine has them and there is something to do.
+fn columns(table: &StoredTable) -> Result<Vec<Looked>, DataError> {
+    let kinds: Vec<(&str, Kind)> = table.kinds().collect();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(kinds.len())));
+    let work = || {
+        while let Some((name, kind)) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let looked = look(table, name, *kind);
+            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((*name, looked));
+        }
+    };
+    let is_much = table.rows() * kinds.len() > 100_000;
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(2));
+    std::thread::scope(|scope| {
+        if is_much && threads > 1 {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut in_order = Vec::with_capacity(found.len());
+    for (name, _) in &kinds {
+        let at = found.iter().position(|(known, _)| known == name);
+        in_order.extend(at.map(|at| found.swap_remove(at).1));
+    }
+    in_order.into_iter().collect()
+}
+
+fn look(table: &StoredTable, name: &str, kind: Kind) -> Result<Looked, DataError> {
+    if table.rows() > EXACT_ROWS {
+        return large::look(table, empty(name, kind));
+    }
+    let read = table.load(&[name])?;
+    let column = read.columns.iter().find(|column| column.name == name);
+    let Some(column) = column else { return Err(DataError::Corrupt(format!("column \"{name}\" is not there"))) };
+    let profile = column_profile(column);
+    let odd = oddities(column, &profile);
+    Ok(Looked { profile, odd })
+}
+
+fn empty(name: &str, kind: Kind) -> ColumnProfile {
+    ColumnProfile {
+        name: name.to_owned(),
+        kind,
         missing: 0,
         distinct: 0,
         distinct_exact: true,
@@ -146,12 +219,18 @@ fn column_profile(column: &Column) -> ColumnProfile {
         mean: None,
         std: None,
         quantiles: None,
+        quantiles_exact: None,
         histogram: None,
         earliest: None,
         latest: None,
         words: None,
         top: None,
-    };
+        top_exact: None,
+    }
+}
+
+fn column_profile(column: &Column) -> ColumnProfile {
+    let profile = empty(&column.name, column.kind);
     match &column.values {
         Values::Numeric(values) => numbers(profile, values),
         Values::Text { codes, dictionary } => texts(profile, codes, dictionary),
@@ -161,7 +240,7 @@ fn column_profile(column: &Column) -> ColumnProfile {
 
 fn numbers(mut profile: ColumnProfile, values: &[f64]) -> ColumnProfile {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
+    sort(&mut sorted);
     profile.missing = (values.len() - sorted.len()) as u64;
     let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else { return profile };
     // The runs of equal values; 0 and -0 are one.
@@ -181,6 +260,14 @@ fn numbers(mut profile: ColumnProfile, values: &[f64]) -> ColumnProfile {
 }
 
 fn histogram(sorted: &[f64], min: f64, max: f64, bins: usize) -> Histogram {
+    let edges = edges(min, max, bins);
+    let below = |i: usize| if i == bins { sorted.len() } else { sorted.partition_point(|x| *x < edges[i]) };
+    let counts = (0..bins).map(|i| (below(i + 1) - below(i)) as u64).collect();
+    Histogram { edges, counts }
+}
+
+/// The edges of bins of equal width.
+fn edges(min: f64, max: f64, bins: usize) -> Vec<f64> {
     let (low, high) = if min == max { (min - 0.5, max + 0.5) } else { (min, max) };
     let edge = |i: usize| {
         let share = i as f64 / bins as f64;
@@ -192,10 +279,7 @@ fn histogram(sorted: &[f64], min: f64, max: f64, bins: usize) -> Histogram {
             _ => low * (1.0 - share) + high * share,
         }
     };
-    let edges: Vec<f64> = (0..=bins).map(edge).collect();
-    let below = |i: usize| if i == bins { sorted.len() } else { sorted.partition_point(|x| *x < edges[i]) };
-    let counts = (0..bins).map(|i| (below(i + 1) - below(i)) as u64).collect();
-    Histogram { edges, counts }
+    (0..=bins).map(edge).collect()
 }
 
 fn texts(mut profile: ColumnProfile, codes: &[u32], dictionary: &[String]) -> ColumnProfile {
@@ -251,38 +335,55 @@ fn top<S: AsRef<str> + Ord>(mut counted: Vec<(S, u64)>) -> Vec<(String, u64)> {
     counted.into_iter().take(TOP).map(|(label, count)| (label.as_ref().to_owned(), count)).collect()
 }
 
-/// What is odd about a column: codes and sentences.
+/// What is odd about a column that is in memory.
 fn oddities(column: &Column, profile: &ColumnProfile) -> Vec<(&'static str, String)> {
-    let rows = column.len() as u64;
+    let more = More {
+        rows: column.len() as u64,
+        first: column.cell(0).describe(),
+        skewness: skewness(column, profile),
+        counts_up: counts_up(column),
+    };
+    odd(profile, &more)
+}
+
+/// What the rules of oddity want to know beside the profile.
+struct More {
+    rows: u64,
+    /// The first value, in words.
+    first: String,
+    skewness: f64,
+    /// Each number is one more than the one before.
+    counts_up: bool,
+}
+
+/// What is odd about a column: codes and sentences.
+fn odd(profile: &ColumnProfile, more: &More) -> Vec<(&'static str, String)> {
+    let More { rows, first, skewness, counts_up } = more;
     let mut odd = Vec::new();
-    if profile.missing == rows {
+    if profile.missing == *rows {
         odd.push(("empty", "has no value in any row; it is no input".to_owned()));
         return odd;
     }
-    if profile.missing * 2 > rows {
+    if profile.missing * 2 > *rows {
         odd.push(("many_missing", format!("has no value in {} of {rows} rows", profile.missing)));
     }
-    match column.kind {
-        Kind::Constant => {
-            let value = column.cell(0).describe();
-            odd.push(("constant", format!("holds {value} in every row; it is no input")));
-        }
+    match profile.kind {
+        Kind::Constant => odd.push(("constant", format!("holds {first} in every row; it is no input"))),
         Kind::Identifier => odd.push((
             "identifier_like",
-            format!("looks like an identifier and is no input; kinds={}:categorical says otherwise", column.name),
+            format!("looks like an identifier and is no input; kinds={}:categorical says otherwise", profile.name),
         )),
         Kind::Numeric if is_extreme(profile) => odd.push((
             "extreme_scale",
             "its numbers are larger than a billion, or far from 0 for how little they differ; keep inputs.numeric at a scaled form".to_owned(),
         )),
-        Kind::Numeric if skewness(column, profile).abs() > MOST_SKEW => odd.push((
+        Kind::Numeric if skewness.abs() > MOST_SKEW => odd.push((
             "skew",
             format!(
-                "is very skewed (skewness {:.1}): a few rows lie far from all others; inputs.numeric \"quantile\" or \"robust\" takes that better",
-                skewness(column, profile)
+                "is very skewed (skewness {skewness:.1}): a few rows lie far from all others; inputs.numeric \"quantile\" or \"robust\" takes that better"
             ),
         )),
-        Kind::Numeric if counts_up(column) => odd.push((
+        Kind::Numeric if *counts_up => odd.push((
             "identifier_like",
             "goes up by one from row to row; exclude it if it only numbers the rows".to_owned(),
         )),
@@ -331,17 +432,17 @@ fn counts_up(column: &Column) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::csv::{ParseOptions, ingest};
-    use crate::data::samples;
+    use crate::data::csv::{ParseOptions, build};
+    use crate::data::{Storage, samples};
 
     fn of(text: &str) -> Profile {
-        profile(&ingest(text.as_bytes(), &ParseOptions::default()).unwrap().0)
+        let (table, _) = build(text.as_bytes(), &ParseOptions::default(), Storage::memory(Vec::new())).unwrap();
+        profile(&table, &table.equal_rows().unwrap()).unwrap()
     }
 
     #[test]
     fn iris_is_profiled_as_the_contract_shows() {
-        let (table, _) = ingest(samples::get("iris").unwrap().csv().as_ref(), &ParseOptions::default()).unwrap();
-        let profile = profile(&table);
+        let profile = of(std::str::from_utf8(&samples::get("iris").unwrap().csv()).unwrap());
         let json = serde_json::to_value(&profile.columns[0]).unwrap();
         assert_eq!(json["kind"], "numeric");
         assert_eq!((&json["min"], &json["max"], &json["distinct"]), (&4.3.into(), &7.9.into(), &35.into()));

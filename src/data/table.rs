@@ -1,11 +1,18 @@
-//! A dataset in memory: typed columns of equal length. How it lies on disk is in `table/file.rs`, how it is made in `csv`.
+//! A dataset in memory: typed columns of equal length. How it lies on disk is in `table/file.rs`, how it is made in `build`.
 
-mod file;
+pub(super) mod file;
+mod storage;
+pub(super) mod stored;
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use file::Wanted;
+pub use storage::Storage;
+pub use stored::{EqualRows, StoredTable};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, DataError};
@@ -46,8 +53,8 @@ pub enum Values {
     Text {
         /// One code a row.
         codes: Vec<u32>,
-        /// The distinct texts.
-        dictionary: Vec<String>,
+        /// The distinct texts, shared by the parts of a table.
+        dictionary: Arc<Vec<String>>,
     },
     /// Milliseconds since 1970-01-01T00:00:00Z; [`MISSING_TIME`] is missing.
     Datetime(Vec<i64>),
@@ -119,15 +126,7 @@ impl Table {
     /// # Errors
     /// [`DataError::Corrupt`] where a checksum or a length is wrong, [`DataError::Io`] where reading fails.
     pub fn open(path: &Path) -> Result<Table, DataError> {
-        file::read(path, Wanted::default())
-    }
-
-    /// Reads only the named columns of a table file; names that it does not have are left out.
-    ///
-    /// # Errors
-    /// As [`Table::open`].
-    pub fn open_columns(path: &Path, names: &[&str]) -> Result<Table, DataError> {
-        file::read(path, Wanted { columns: Some(names), rows: None })
+        StoredTable::open(path)?.read(None, 0..usize::MAX)
     }
 
     /// Reads only the rows of `range`, as far as they are there: the table's first row is then that of `range.start`.
@@ -135,15 +134,23 @@ impl Table {
     /// # Errors
     /// As [`Table::open`].
     pub fn open_rows(path: &Path, range: Range<usize>) -> Result<Table, DataError> {
-        file::read(path, Wanted { columns: None, rows: Some(range) })
+        StoredTable::open(path)?.read(None, range)
     }
 
     /// Writes the table as one columnar file. Syncing and naming the file is the caller's.
     ///
     /// # Errors
     /// Where writing fails.
-    pub fn write(&self, out: &mut impl std::io::Write) -> Result<(), DataError> {
-        file::write(self, out)
+    pub fn write(&self, file: &File) -> Result<(), DataError> {
+        StoredTable::of(self, Storage::file(file.try_clone()?)?)?.close(None)
+    }
+
+    /// Appends the rows of a table with the same columns.
+    pub(super) fn append(&mut self, other: Table) {
+        self.rows += other.rows;
+        for (own, other) in self.columns.iter_mut().zip(other.columns) {
+            own.append(other);
+        }
     }
 
     /// The rows at these places, in this order; repeats are fine.
@@ -188,6 +195,32 @@ impl Column {
             Values::Datetime(times) => Values::Datetime(rows.iter().map(|row| times[at(row)]).collect()),
         };
         Column { name: self.name.clone(), kind: self.kind, values }
+    }
+
+    fn append(&mut self, other: Column) {
+        match (&mut self.values, other.values) {
+            (Values::Numeric(own), Values::Numeric(other)) => own.extend(other),
+            (Values::Datetime(own), Values::Datetime(other)) => own.extend(other),
+            (Values::Text { codes: own, dictionary }, Values::Text { codes, dictionary: other }) => {
+                if Arc::ptr_eq(dictionary, &other) {
+                    own.extend(codes);
+                    return;
+                }
+                let mut index: HashMap<String, u32> =
+                    dictionary.iter().enumerate().map(|(code, text)| (text.clone(), code as u32)).collect();
+                let texts = Arc::make_mut(dictionary);
+                let code_of = |code: u32| match other.get(code as usize) {
+                    None => MISSING_CODE,
+                    Some(text) => *index.entry(text.clone()).or_insert_with(|| {
+                        texts.push(text.clone());
+                        texts.len() as u32 - 1
+                    }),
+                };
+                own.extend(codes.into_iter().map(code_of));
+            }
+            // Parts of one table have columns of one form.
+            _ => {}
+        }
     }
 
     /// Whether there are no values.

@@ -20,4 +20,4 @@ pub use real::Real;
 pub use threads::Threads;
 
 /// Version of the arithmetic: a checkpoint of another version does not go on to the same bits.
-pub const ARITHMETIC_VERSION: u32 = 2;
+pub const ARITHMETIC_VERSION: u32 = 3;

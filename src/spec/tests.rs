@@ -667,7 +667,7 @@ mod plans {
 
     fn table(csv: &[u8]) -> (Table, Schema) {
         let (table, _) = data::csv::ingest(csv, &data::csv::ParseOptions::default()).unwrap();
-        let schema = Schema::from_profile(table.rows as u64, &data::profile::profile(&table));
+        let schema = Schema::from_profile(table.rows as u64, &data::profile::profile_table(&table).unwrap());
         (table, schema)
     }
 

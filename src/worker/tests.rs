@@ -98,7 +98,7 @@ async fn import(store: &Store, name: &str, csv: &[u8]) -> Dataset {
     upload.write(csv).await.unwrap();
     let original = upload.finish().await.unwrap();
     let (table, _) = data::csv::ingest(csv, &data::csv::ParseOptions::default()).unwrap();
-    let profile = serde_json::to_value(data::profile::profile(&table)).unwrap();
+    let profile = serde_json::to_value(data::profile::profile_table(&table).unwrap()).unwrap();
     let staged = store
         .file_stage(|file| -> Result<(), StoreError> {
             table.write(file).unwrap();

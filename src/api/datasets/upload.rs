@@ -19,7 +19,7 @@ use crate::api::upload::{Received, receive};
 use crate::data::csv::{self, ParseOptions};
 use crate::data::formats;
 use crate::data::profile::{self, Profile};
-use crate::data::{DataError, Table};
+use crate::data::{DataError, Rows, Storage};
 use crate::id::Name;
 use crate::store::{Dataset, DatasetPut, IdempotencyKey, NewDataset, Staged, Store, StoreError};
 
@@ -249,33 +249,34 @@ impl From<ReadError> for Problem {
     }
 }
 
-/// Parses, profiles and stages the typed table (blocking).
+/// Parses into the table's file, profiles it there and stages it (blocking).
 fn read(store: &Store, original: Staged, plan: Import, identity: Value) -> Result<NewDataset, Problem> {
-    let (table, found) = formats::ingest(original.open()?, &plan.options)?;
-    let profile = profile::profile(&table);
-    let staged = stage(store, &table)?;
+    let input = original.open()?;
+    let mut made = None;
+    let table = store.file_stage(|file: &mut File| -> Result<(), ReadError> {
+        let storage = Storage::file(file.try_clone().map_err(DataError::Io)?)?;
+        let (mut table, found) = formats::build(input, &plan.options, storage)?;
+        let equal = table.equal_rows()?;
+        let profile = profile::profile(&table, &equal)?;
+        // Of very many rows only a share was looked at: a split then looks itself.
+        table.close((equal.share == 1).then_some(equal.sets.as_slice()))?;
+        made = Some((table.rows() as u64, table.names().len() as u64, profile, found));
+        Ok(())
+    })?;
+    let (rows, columns, profile, found) = made.ok_or_else(|| Problem::internal("a table without contents"))?;
     Ok(NewDataset {
         name: plan.name,
         format: found.format,
         identity,
         options: found.options,
-        rows: table.rows as u64,
-        columns: table.columns.len() as u64,
+        rows,
+        columns,
         profile: serde_json::to_value(&profile).map_err(Problem::internal)?,
         original,
-        table: staged,
+        table,
         move_name: plan.move_name,
         idempotency: plan.idempotency,
     })
-}
-
-fn stage(store: &Store, table: &Table) -> Result<Staged, Problem> {
-    let write = |file: &mut File| -> Result<(), ReadError> {
-        let mut out = std::io::BufWriter::new(file);
-        table.write(&mut out)?;
-        std::io::Write::flush(&mut out).map_err(|error| ReadError::Data(DataError::Io(error)))
-    };
-    Ok(store.file_stage(write)?)
 }
 
 /// Makes a dataset of bytes that come with the binary.
@@ -297,8 +298,8 @@ pub(crate) async fn install(
 
 /// Reads a bundled file without keeping anything of it: its number of rows and its profile (blocking).
 pub(crate) fn profile_of(bytes: &[u8]) -> Result<(u64, Profile), Problem> {
-    let (table, _) = csv::ingest(bytes, &ParseOptions::default())?;
-    Ok((table.rows as u64, profile::profile(&table)))
+    let (table, _) = csv::build(bytes, &ParseOptions::default(), Storage::memory(Vec::new()))?;
+    Ok((table.rows() as u64, profile::profile(&table, &table.equal_rows()?)?))
 }
 
 /// The dataset that a spec's `sample:NAME` means, installed if it is not.

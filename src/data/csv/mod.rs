@@ -1,7 +1,7 @@
 //! CSV, TSV and their kin: from bytes to a [`Table`], with detection of what the file leaves unsaid. Parsing is the `csv` crate's.
 //!
-//! Cells lose the white space around them; blank lines are skipped; an empty name in the header becomes `column_3` (its place, from 1). Memory is bounded by the
-//! typed columns and one row.
+//! Cells lose the white space around them; blank lines are skipped; an empty name in the header becomes `column_3` (its place, from 1). Memory is bounded by a
+//! group of rows.
 
 mod detect;
 mod options;
@@ -10,19 +10,20 @@ mod source;
 mod stream;
 
 use std::io::Read;
+use std::sync::mpsc::{channel, sync_channel};
 
 use serde::Serialize;
 
 pub(in crate::data) use detect::encoding;
 pub use options::{Limits, ParseOptions, TextEncoding};
 pub(in crate::data) use source::decoded;
-use source::{Source, check_row, not_utf8};
+use source::{Rows, Source, check_row, not_utf8};
 pub use stream::{Row, RowStream};
 
-use super::columns::ColumnBuilder;
-use super::error::{FileFault, OptionFault};
-use super::table::{Kind, Warning};
-use super::{DataError, Table};
+use super::build::{TableBuilder, check_kinds, declared, too_many_rows};
+use super::error::FileFault;
+use super::parse::Markers;
+use super::{DataError, Storage, StoredTable, Table};
 
 /// How the file was read: what was asked for and, where nothing was asked for, what was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,41 +48,50 @@ pub struct Detected {
     pub kinds: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Reads a CSV of any length; memory is bounded by the typed columns.
+/// Reads a CSV of any length into a table in memory.
+///
+/// # Errors
+/// As [`build`].
+pub fn ingest(reader: impl Read, options: &ParseOptions) -> Result<(Table, Detected), DataError> {
+    let (table, detected) = build(reader, options, Storage::memory(Vec::new()))?;
+    Ok((table.read(None, 0..usize::MAX)?, detected))
+}
+
+/// Reads a CSV of any length into a storage; memory is bounded by a group of rows. Where the machine has two processors, one cuts the
+/// text into cells and the other makes sense of them.
 ///
 /// # Errors
 /// [`DataError::File`] with line and column where the bytes are no such file, [`DataError::Options`] where an option names a column that is
 /// not there or a kind that it cannot have, [`DataError::Io`] where reading fails.
-pub fn ingest(reader: impl Read, options: &ParseOptions) -> Result<(Table, Detected), DataError> {
+pub fn build(
+    reader: impl Read,
+    options: &ParseOptions,
+    storage: Storage,
+) -> Result<(StoredTable, Detected), DataError> {
     let Source { mut rows, detected, markers, mut warnings } = Source::open(reader, options)?;
     let (first_line, names) = rows.begin(detected.header, options.limits)?;
     check_kinds(&options.kinds, &names.full)?;
-    let kind = |name: &str| options.kinds.iter().find(|(column, _)| column == name).map(|(_, kind)| *kind);
-    let mut builders: Vec<ColumnBuilder> = (names.full.iter().zip(&names.unnamed))
-        .map(|(name, unnamed)| ColumnBuilder::new(name.clone(), *unnamed, kind(name), detected.decimal as u8))
-        .collect();
-
-    let mut count = 0;
-    let mut pending = if detected.header { rows.next()? } else { Some(first_line) };
-    while let Some(line) = pending {
-        check_row(&rows.record, line, &names.full, options.limits)?;
-        for ((cell, builder), name) in rows.record.iter().zip(&mut builders).zip(&names.full) {
-            builder.push(cell, line, &markers).map_err(|_| not_utf8(line, format!("\"{name}\"")))?;
-        }
-        count += 1;
-        if count > options.limits.rows {
-            let detail = format!("the file has more than {} rows", options.limits.rows);
-            return Err(fault("too_many_rows", detail, "send it in parts").into());
-        }
-        pending = rows.next()?;
+    let mut table = TableBuilder::new(storage)?;
+    let kinds = declared(&options.kinds);
+    for (name, unnamed) in names.full.iter().zip(&names.unnamed) {
+        table.add(name.clone(), *unnamed, kinds.get(name.as_str()).copied(), detected.decimal as u8);
     }
-    if count == 0 {
+    let mut cutter = Cutter {
+        pending: (!detected.header).then_some(first_line),
+        rows: &mut rows,
+        names: &names.full,
+        limits: options.limits,
+        count: 0,
+    };
+    let builder = Builder { table: &mut table, names: &names.full, markers: &markers };
+    read_all(&mut cutter, builder)?;
+    if cutter.count == 0 {
         let detail = "the file has a line of names and no rows";
         return Err(
             fault("header_only", detail, "add rows; if the first line is data already, say header=false").into()
         );
     }
-    let mut table = finish(builders, count, &names.unnamed)?;
+    let mut table = table.finish()?;
     warnings.append(&mut table.warnings);
     table.warnings = warnings;
     Ok((table, detected))
@@ -97,49 +107,126 @@ impl From<FileFault> for DataError {
     }
 }
 
-pub(in crate::data) fn check_kinds(kinds: &[(String, Kind)], names: &[String]) -> Result<(), DataError> {
-    let faults: Vec<OptionFault> = kinds
-        .iter()
-        .filter(|(column, _)| !names.contains(column))
-        .map(|(column, _)| {
-            let nearest = names.iter().max_by(|a, b| strsim::jaro(a, column).total_cmp(&strsim::jaro(b, column)));
-            let hint = nearest.map_or(String::new(), |name| format!("; did you mean \"{name}\"?"));
-            OptionFault { option: "kinds".into(), detail: format!("there is no column \"{column}\"{hint}") }
-        })
-        .collect();
-    if faults.is_empty() { Ok(()) } else { Err(DataError::Options(faults)) }
+/// Rows of a batch, at most, and bytes of their text, about.
+const BATCH_ROWS: usize = 1024;
+const BATCH_BYTES: usize = 1 << 18;
+/// Batches that are read before a second thread is worth its start.
+const ALONE: usize = 4;
+
+/// Some rows as they were cut, each with its line.
+#[derive(Default)]
+struct Batch {
+    records: Vec<csv::ByteRecord>,
+    lines: Vec<u64>,
 }
 
-/// The table of a format in which every column has a name.
-pub(in crate::data) fn finish_columns(builders: Vec<ColumnBuilder>, rows: usize) -> Result<Table, DataError> {
-    let named = vec![false; builders.len()];
-    finish(builders, rows, &named)
+/// Cuts the text into rows.
+struct Cutter<'a, 'r> {
+    rows: &'a mut Rows<'r>,
+    /// The first row is data and was read already: its line.
+    pending: Option<u64>,
+    names: &'a [String],
+    limits: Limits,
+    count: usize,
 }
 
-fn finish(builders: Vec<ColumnBuilder>, rows: usize, unnamed: &[bool]) -> Result<Table, DataError> {
-    let mut table = Table { rows, columns: Vec::with_capacity(builders.len()), warnings: Vec::new() };
-    let mut faults = Vec::new();
-    for (place, (builder, unnamed)) in builders.into_iter().zip(unnamed).enumerate() {
-        match builder.finish() {
-            Ok((column, mut warnings)) => {
-                // `a,b,` leaves an empty column behind each row: nobody means one.
-                if *unnamed && (0..rows).all(|row| column.is_missing(row)) {
-                    continue;
+impl Cutter<'_, '_> {
+    /// Fills a batch, whose records are used again; says whether there was a row. A fault of the file comes with the rows before it.
+    fn fill(&mut self, batch: &mut Batch) -> (bool, Result<(), DataError>) {
+        batch.lines.clear();
+        let mut bytes = 0;
+        while batch.lines.len() < BATCH_ROWS && bytes < BATCH_BYTES {
+            match self.row() {
+                Ok(Some(line)) => {
+                    bytes += self.rows.record.as_slice().len();
+                    let place = batch.lines.len();
+                    if place == batch.records.len() {
+                        batch.records.push(csv::ByteRecord::new());
+                    }
+                    std::mem::swap(&mut batch.records[place], &mut self.rows.record);
+                    batch.lines.push(line);
                 }
-                if *unnamed {
-                    let detail = format!("the header has no name at place {}; it is called {}", place + 1, column.name);
-                    warnings.push(Warning { column: Some(column.name.clone()), code: "unnamed_column".into(), detail });
-                }
-                table.warnings.append(&mut warnings);
-                table.columns.push(column);
-            }
-            Err(fault) => {
-                let detail = format!("column \"{}\" {}", fault.column, fault.detail);
-                faults.push(OptionFault { option: "kinds".into(), detail });
+                Ok(None) => break,
+                Err(error) => return (!batch.lines.is_empty(), Err(error)),
             }
         }
+        (!batch.lines.is_empty(), Ok(()))
     }
-    if faults.is_empty() { Ok(table) } else { Err(DataError::Options(faults)) }
+
+    fn row(&mut self) -> Result<Option<u64>, DataError> {
+        let line = match self.pending.take() {
+            Some(line) => Some(line),
+            None => self.rows.next()?,
+        };
+        let Some(line) = line else { return Ok(None) };
+        check_row(&self.rows.record, line, self.names, self.limits)?;
+        self.count += 1;
+        if self.count > self.limits.rows {
+            return Err(too_many_rows(self.limits.rows).into());
+        }
+        Ok(Some(line))
+    }
+}
+
+/// Makes sense of the cells.
+struct Builder<'a> {
+    table: &'a mut TableBuilder,
+    names: &'a [String],
+    markers: &'a Markers,
+}
+
+impl Builder<'_> {
+    fn take(&mut self, batch: &Batch) -> Result<(), DataError> {
+        let Builder { table, names, markers } = self;
+        for (record, line) in batch.records.iter().zip(&batch.lines) {
+            for (place, (cell, column)) in record.iter().zip(table.columns()).enumerate() {
+                column.push(cell, *line, markers).map_err(|_| not_utf8(*line, format!("\"{}\"", names[place])))?;
+            }
+        }
+        table.end_rows(batch.lines.len())
+    }
+}
+
+/// Reads all rows. Of two faults the one that stands first in the file is told.
+fn read_all(cutter: &mut Cutter<'_, '_>, mut builder: Builder<'_>) -> Result<(), DataError> {
+    let mut batch = Batch::default();
+    let alone = match std::thread::available_parallelism() {
+        Ok(threads) if threads.get() > 1 => ALONE,
+        _ => usize::MAX,
+    };
+    for _ in 0..alone {
+        let (some, outcome) = cutter.fill(&mut batch);
+        if some {
+            builder.take(&batch)?;
+        }
+        outcome?;
+        if !some {
+            return Ok(());
+        }
+    }
+    let (full, to_build) = sync_channel::<Batch>(2);
+    let (used, to_fill) = channel::<Batch>();
+    std::thread::scope(|scope| {
+        let built = scope.spawn(move || {
+            for batch in to_build {
+                builder.take(&batch)?;
+                let _ = used.send(batch); // nobody waits for it once the text is at its end
+            }
+            Ok::<(), DataError>(())
+        });
+        let outcome = loop {
+            let mut batch = to_fill.try_recv().unwrap_or_default();
+            let (some, cut) = cutter.fill(&mut batch);
+            // A builder that is gone met a fault, which comes before all that is cut here.
+            let gone = some && full.send(batch).is_err();
+            if !some || gone || cut.is_err() {
+                break cut;
+            }
+        };
+        drop(full);
+        let built = built.join().unwrap_or_else(|_| Err(DataError::Io(std::io::Error::other("a thread ended early"))));
+        built.and(outcome)
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a CSV becomes: detection, kinds, missing values, and the faults that name their line.
 
 use super::*;
-use crate::data::{Cell, Values, samples};
+use crate::data::{Cell, Kind, Values, samples};
 
 fn read(text: &[u8], pairs: &[(&str, &str)]) -> (Table, Detected) {
     ingest(text, &ParseOptions::parse(pairs.iter().copied()).unwrap()).unwrap()
@@ -159,7 +159,7 @@ fn a_few_texts_among_numbers_are_a_warning_and_many_make_labels() {
 
     let (table, _) = read(b"v\n1.10\n1.2\n1.2.3\n1.1\nx\n", &[]);
     let Values::Text { dictionary, .. } = &table.columns[0].values else { panic!("labels") };
-    assert_eq!(dictionary, &["1.10", "1.2", "1.2.3", "1.1", "x"], "labels keep how they were written");
+    assert_eq!(dictionary.as_slice(), ["1.10", "1.2", "1.2.3", "1.1", "x"], "labels keep how they were written");
 
     // Texts at the front, numbers behind them: what a column is does not depend on where its texts stand.
     let text: String =
@@ -270,7 +270,7 @@ mod any_bytes {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::profile::profile;
+    use crate::data::profile::profile_table;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
@@ -290,7 +290,7 @@ mod any_bytes {
                 if let Ok((table, _)) = ingest(bytes, &options) {
                     prop_assert!(table.rows > 0);
                     prop_assert!(table.columns.iter().all(|column| column.len() == table.rows));
-                    let profile = profile(&table);
+                    let profile = profile_table(&table).unwrap();
                     prop_assert_eq!(profile.columns.len(), table.columns.len());
                 }
                 if let Ok(mut stream) = RowStream::open(bytes, &options) {

@@ -41,12 +41,17 @@ impl NumericInput {
         indicator: bool,
         clip: Clip,
     ) -> NumericInput {
-        values.sort_unstable_by(f64::total_cmp);
+        let ranks = matches!(scale, NumericScale::Robust | NumericScale::Quantile)
+            || missing == MissingNumber::Median
+            || clip != Clip::None;
+        if ranks {
+            sort(&mut values);
+        }
         let ends = ends(&values, clip);
         if let Some((low, high)) = ends {
             values.iter_mut().for_each(|x| *x = x.clamp(low, high));
         }
-        let (min, max) = (values.first().copied().unwrap_or(0.0), values.last().copied().unwrap_or(0.0));
+        let (min, max) = extremes(&values);
         let (mean, std) = moments(&values);
         let linear = |shift: f64, divisor: f64| Scale::Linear {
             shift,
@@ -138,9 +143,9 @@ pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     // Twice over the data: one pass loses the deviation of numbers that are far from 0.
     let of = |unit: f64| {
-        let mean = values.iter().map(|x| x / unit).sum::<f64>() / n;
-        let mean = mean + values.iter().map(|x| x / unit - mean).sum::<f64>() / n;
-        let variance = values.iter().map(|x| (x / unit - mean) * (x / unit - mean)).sum::<f64>() / n;
+        let mean = striped(values, |x| x / unit) / n;
+        let mean = mean + striped(values, |x| x / unit - mean) / n;
+        let variance = striped(values, |x| (x / unit - mean) * (x / unit - mean)) / n;
         (mean * unit, variance.sqrt() * unit)
     };
     let (mean, std) = of(1.0);
@@ -150,6 +155,36 @@ pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
     // Numbers whose sum or squares overflow; a power of two as unit costs no digits.
     let (mean, std) = of(f64::from_bits(0x7fd0_0000_0000_0000));
     (mean, std.min(f64::MAX))
+}
+
+/// A sum in 16 striped lanes and a fixed tree: fast, and the same bits on every machine.
+fn striped(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
+    let mut lanes = [0.0; 16];
+    let (chunks, rest) = values.as_chunks::<16>();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += term(*x));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += term(*x));
+    for half in [8, 4, 2, 1] {
+        let (low, high) = lanes.split_at_mut(half);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+    }
+    lanes[0]
+}
+
+/// The least and the largest number; zeros where there are none.
+fn extremes(values: &[f64]) -> (f64, f64) {
+    let Some(&first) = values.first() else { return (0.0, 0.0) };
+    values.iter().fold((first, first), |(min, max), x| (x.min(min), x.max(max)))
+}
+
+/// Sorts finite numbers ascending: as whole numbers in the same order, which is several times as fast.
+pub(crate) fn sort(values: &mut [f64]) {
+    // Bits in two's complement but for the sign: negative numbers are turned around.
+    let turned = |bits: u64| bits ^ (((bits as i64 >> 63) as u64) >> 1);
+    let mut keys: Vec<i64> = values.iter().map(|x| turned(x.to_bits()) as i64).collect();
+    keys.sort_unstable();
+    values.iter_mut().zip(keys).for_each(|(x, key)| *x = f64::from_bits(turned(key as u64)));
 }
 
 /// The value below which the share `q` of ascending numbers lies, linearly interpolated (numpy's default); 0 where there are none.

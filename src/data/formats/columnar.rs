@@ -15,44 +15,53 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
 
 use super::{Found, claims, fault, told};
+use crate::data::build::{TableBuilder, check_kinds, declared, too_many_rows};
 use crate::data::columns::ColumnBuilder;
-use crate::data::csv::{ParseOptions, check_kinds, finish_columns};
+use crate::data::csv::ParseOptions;
 use crate::data::error::FileFault;
 use crate::data::parse::Markers;
 use crate::data::table::format_datetime;
-use crate::data::{DataError, Table};
+use crate::data::{DataError, Storage, StoredTable};
 
 /// Rows decoded at a time.
 const BATCH_ROWS: usize = 8192;
 
 /// Reads a Parquet file.
-pub(super) fn parquet(reader: impl ChunkReader + 'static, options: &ParseOptions) -> Result<(Table, Found), DataError> {
+pub(super) fn parquet(
+    reader: impl ChunkReader + 'static,
+    options: &ParseOptions,
+    storage: Storage,
+) -> Result<(StoredTable, Found), DataError> {
     guarded("Parquet", || {
         let builder = ParquetRecordBatchReaderBuilder::try_new(reader).map_err(|error| broken("Parquet", &error))?;
         let rows = builder.metadata().file_metadata().num_rows();
         let schema = builder.schema().clone();
         let batches = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| broken("Parquet", &error))?;
-        read("parquet", &schema, usize::try_from(rows).unwrap_or(usize::MAX), batches, options)
+        read("parquet", &schema, usize::try_from(rows).unwrap_or(usize::MAX), batches, options, storage)
     })
 }
 
 /// Reads an Arrow IPC file (Feather version 2).
-pub(super) fn arrow(mut reader: impl Read + Seek, options: &ParseOptions) -> Result<(Table, Found), DataError> {
+pub(super) fn arrow(
+    mut reader: impl Read + Seek,
+    options: &ParseOptions,
+    storage: Storage,
+) -> Result<(StoredTable, Found), DataError> {
     guarded("Arrow", || {
         if let Some(claim) = claims::too_large(&mut reader) {
             return Err(broken("Arrow", &format!("a packed buffer claims to hold {claim} bytes")));
         }
         let batches = FileReader::try_new(reader, None).map_err(|error| broken("Arrow", &error))?;
         let schema = batches.schema();
-        read("arrow", &schema, 0, batches, options)
+        read("arrow", &schema, 0, batches, options, storage)
     })
 }
 
 /// A decoder that panics on broken bytes must not end the request without an answer.
 fn guarded(
     name: &'static str,
-    work: impl FnOnce() -> Result<(Table, Found), DataError>,
-) -> Result<(Table, Found), DataError> {
+    work: impl FnOnce() -> Result<(StoredTable, Found), DataError>,
+) -> Result<(StoredTable, Found), DataError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(broken(name, &"it cannot be decoded")))
 }
 
@@ -67,19 +76,16 @@ fn read(
     rows: usize,
     batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
     options: &ParseOptions,
-) -> Result<(Table, Found), DataError> {
+    storage: Storage,
+) -> Result<(StoredTable, Found), DataError> {
     let limits = options.limits;
     let fields = schema.fields();
     if fields.len() > limits.columns {
         let detail = format!("the file has {} columns, the limit is {}", fields.len(), limits.columns);
         return Err(fault("too_many_columns", None, detail, "leave columns out").into());
     }
-    let too_many = || {
-        let detail = format!("the file has more than {} rows", limits.rows);
-        DataError::from(fault("too_many_rows", None, detail, "send it in parts"))
-    };
     if rows > limits.rows {
-        return Err(too_many());
+        return Err(too_many_rows(limits.rows).into());
     }
     let names: Vec<String> = fields.iter().map(|field| field.name().trim().to_owned()).collect();
     let mut seen = std::collections::HashSet::new();
@@ -91,26 +97,32 @@ fn read(
     let forms = forms.collect::<Result<Vec<Form>, FileFault>>()?;
     check_kinds(&options.kinds, &names)?;
     let markers = Markers::new(options.null.as_deref());
-
-    let kind = |name: &str| options.kinds.iter().find(|(column, _)| column == name).map(|(_, kind)| *kind);
-    let mut builders: Vec<ColumnBuilder> =
-        names.iter().map(|name| ColumnBuilder::new(name.clone(), false, kind(name), b'.')).collect();
+    let kinds = declared(&options.kinds);
+    let mut table = TableBuilder::new(storage)?;
+    for name in &names {
+        table.add(name.clone(), false, kinds.get(name.as_str()).copied(), b'.');
+    }
     let mut count = 0;
     for batch in batches {
         let batch = batch.map_err(|error| broken(if format == "parquet" { "Parquet" } else { "Arrow" }, &error))?;
-        for ((array, form), builder) in batch.columns().iter().zip(&forms).zip(&mut builders) {
-            form.push(array, builder, count, &markers)?;
-        }
         count += batch.num_rows();
         if count > limits.rows {
-            return Err(too_many());
+            return Err(too_many_rows(limits.rows).into());
+        }
+        // A batch of an Arrow file may have any length.
+        for start in (0..batch.num_rows()).step_by(BATCH_ROWS) {
+            let part = batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start));
+            let before = table.rows();
+            for ((array, form), column) in part.columns().iter().zip(&forms).zip(table.columns()) {
+                form.push(array, column, before, &markers)?;
+            }
+            table.end_rows(part.num_rows())?;
         }
     }
     if count == 0 || names.is_empty() {
         return Err(fault("empty_file", None, "there are no rows", "send a file with at least one row").into());
     }
-    let table = finish_columns(builders, count)?;
-    Ok((table, Found { format: format.to_owned(), options: told(options, None) }))
+    Ok((table.finish()?, Found { format: format.to_owned(), options: told(options, None) }))
 }
 
 /// What becomes of the values of a column.

@@ -12,26 +12,38 @@ use std::rc::Rc;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{JsonForm, fault};
-use crate::data::columns::ColumnBuilder;
-use crate::data::csv::{Limits, ParseOptions, check_kinds, finish_columns};
+use crate::data::build::{TableBuilder, check_kinds, too_many_rows};
+use crate::data::csv::{Limits, ParseOptions};
 use crate::data::error::FileFault;
 use crate::data::parse::Markers;
 use crate::data::table::format_number;
-use crate::data::{DataError, Table};
+use crate::data::{DataError, Storage, StoredTable};
+
+/// Rows after which the table is told of them, or bytes.
+const TOLD_ROWS: usize = 256;
+const TOLD_BYTES: usize = 1 << 20;
 
 /// Reads all rows.
-pub(super) fn ingest(text: impl Read, form: JsonForm, options: &ParseOptions) -> Result<Table, DataError> {
+pub(super) fn build(
+    text: impl Read,
+    form: JsonForm,
+    options: &ParseOptions,
+    storage: Storage,
+) -> Result<StoredTable, DataError> {
     let place = Rc::new(Place { line: Shared::new(1), since: Shared::new(0), over: Shared::new(false) });
     let longest = options.limits.cell_bytes.saturating_mul(64);
     let watched = Watched { inner: BufReader::with_capacity(1 << 16, text), place: place.clone(), longest };
     let mut parser = serde_json::Deserializer::from_reader(watched);
     let mut rows = Rows {
-        builders: Vec::new(),
+        table: TableBuilder::new(storage)?,
+        failed: None,
         names: Vec::new(),
         index: HashMap::new(),
         filled: Vec::new(),
         expected: 0,
         count: 0,
+        told: 0,
+        bytes: 0,
         options,
         markers: Markers::new(options.null.as_deref()),
         place: place.clone(),
@@ -48,13 +60,17 @@ pub(super) fn ingest(text: impl Read, form: JsonForm, options: &ParseOptions) ->
             }
         },
     };
+    let Rows { mut table, names, count, told, failed, .. } = rows;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     outcome.map_err(|error| broken(error, &place, longest))?;
-    let Rows { builders, names, count, .. } = rows;
     if count == 0 || names.is_empty() {
         return Err(fault("empty_file", None, "there are no rows", "send objects with a field for each column").into());
     }
     check_kinds(&options.kinds, &names)?;
-    finish_columns(builders, count)
+    table.end_rows(count - told)?;
+    table.finish()
 }
 
 fn broken(error: serde_json::Error, place: &Place, longest: usize) -> DataError {
@@ -112,7 +128,9 @@ impl<R: Read> Read for Watched<R> {
 
 /// The columns so far.
 struct Rows<'o> {
-    builders: Vec<ColumnBuilder>,
+    table: TableBuilder,
+    /// What the table's storage said; serde's own errors are texts.
+    failed: Option<DataError>,
     names: Vec<String>,
     index: HashMap<String, usize>,
     /// Rows that each column has.
@@ -120,6 +138,10 @@ struct Rows<'o> {
     /// The column that comes next if this row is like the others.
     expected: usize,
     count: usize,
+    /// Rows that the table was told of.
+    told: usize,
+    /// Bytes read since.
+    bytes: usize,
     options: &'o ParseOptions,
     markers: Markers,
     place: Rc<Place>,
@@ -149,10 +171,8 @@ impl Rows<'_> {
             return Err(format!("there are more than {columns} different names"));
         }
         let kind = self.options.kinds.iter().find(|(column, _)| column == name).map(|(_, kind)| *kind);
-
-        let mut builder = ColumnBuilder::new(name.to_owned(), false, kind, b'.');
-        (0..self.count).for_each(|_| builder.push_missing());
-        self.builders.push(builder);
+        let place = self.table.add(name.to_owned(), false, kind, b'.');
+        self.table.columns()[place].push_missing_rows(self.count - self.told);
         self.index.insert(name.to_owned(), self.names.len());
         self.names.push(name.to_owned());
         self.filled.push(self.count);
@@ -161,16 +181,22 @@ impl Rows<'_> {
 
     fn end_row(&mut self) -> Result<(), String> {
         self.count += 1;
-        for (builder, filled) in self.builders.iter_mut().zip(&mut self.filled) {
+        for (builder, filled) in self.table.columns().iter_mut().zip(&mut self.filled) {
             if *filled < self.count {
                 builder.push_missing();
                 *filled += 1;
             }
         }
         self.expected = 0;
-        self.place.since.set(0);
+        self.bytes += self.place.since.take();
         let Limits { rows, .. } = self.options.limits;
-        if self.count > rows { Err(format!("the file has more than {rows} rows")) } else { Ok(()) }
+        if self.count > rows {
+            self.failed = Some(too_many_rows(rows).into());
+        } else if self.count - self.told == TOLD_ROWS || self.bytes >= TOLD_BYTES {
+            self.failed = self.table.end_rows(self.count - self.told).err();
+            (self.told, self.bytes) = (self.count, 0);
+        }
+        if self.failed.is_some() { Err("the rows cannot be kept".to_owned()) } else { Ok(()) }
     }
 }
 
@@ -265,7 +291,7 @@ impl Visitor<'_> for Value<'_, '_> {
         if self.rows.markers.numeric {
             return self.visit_str(&format_number(value));
         }
-        self.rows.builders[self.place].push_number(value);
+        self.rows.table.columns()[self.place].push_number(value);
         Ok(())
     }
 
@@ -282,7 +308,7 @@ impl Visitor<'_> for Value<'_, '_> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.rows.builders[self.place].push_missing();
+        self.rows.table.columns()[self.place].push_missing();
         Ok(())
     }
 
@@ -292,7 +318,7 @@ impl Visitor<'_> for Value<'_, '_> {
             return Err(E::custom(format!("a string has {} bytes, the limit is {most}", text.len())));
         }
         let line = self.rows.place.line.get();
-        let Rows { builders, markers, .. } = self.rows;
-        builders[self.place].push(text.as_bytes(), line, markers).map_err(E::custom)
+        let Rows { table, markers, .. } = self.rows;
+        table.columns()[self.place].push(text.as_bytes(), line, markers).map_err(E::custom)
     }
 }

@@ -7,13 +7,13 @@ mod json;
 mod unpack;
 
 use std::fs::File;
-use std::io::{Cursor, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 
 use serde_json::{Map, Value};
 
 use super::csv::{self, ParseOptions, TextEncoding};
 use super::error::FileFault;
-use super::{DataError, Table};
+use super::{DataError, Storage, StoredTable, Table};
 use unpack::Packing;
 
 /// Bytes that tell the format.
@@ -28,30 +28,32 @@ pub struct Found {
     pub options: Value,
 }
 
-/// Reads a file of any of the formats into a table; memory is bounded by the typed columns and one row or batch.
+/// Reads a file of any of the formats into a storage; memory is bounded by a group of rows.
 ///
 /// # Errors
 /// [`DataError::File`] with the place where the bytes are broken, [`DataError::Options`] where an option names a column that is not there
 /// or a kind that it cannot have, [`DataError::Io`] where reading fails.
-pub fn ingest(mut file: File, options: &ParseOptions) -> Result<(Table, Found), DataError> {
+pub fn build(mut file: File, options: &ParseOptions, storage: Storage) -> Result<(StoredTable, Found), DataError> {
     let head = peek(&mut file)?;
     match () {
-        () if head.starts_with(b"PAR1") => columnar::parquet(file, options),
-        () if head.starts_with(b"ARROW1") => columnar::arrow(file, options),
-        () => packed_or_text(file, &head, options),
+        () if head.starts_with(b"PAR1") => columnar::parquet(file, options, storage),
+        () if head.starts_with(b"ARROW1") => columnar::arrow(BufReader::new(file), options, storage),
+        () => packed_or_text(file, &head, options, storage),
     }
 }
 
-/// As [`ingest`], for bytes in memory.
+/// Reads bytes in memory into a table in memory.
 ///
 /// # Errors
-/// As [`ingest`].
+/// As [`build`].
 pub fn ingest_bytes(bytes: &[u8], options: &ParseOptions) -> Result<(Table, Found), DataError> {
-    match () {
-        () if bytes.starts_with(b"PAR1") => columnar::parquet(bytes::Bytes::copy_from_slice(bytes), options),
-        () if bytes.starts_with(b"ARROW1") => columnar::arrow(Cursor::new(bytes), options),
-        () => packed_or_text(bytes, &bytes[..bytes.len().min(16)], options),
-    }
+    let storage = Storage::memory(Vec::new());
+    let (table, found) = match () {
+        () if bytes.starts_with(b"PAR1") => columnar::parquet(bytes::Bytes::copy_from_slice(bytes), options, storage),
+        () if bytes.starts_with(b"ARROW1") => columnar::arrow(Cursor::new(bytes), options, storage),
+        () => packed_or_text(bytes, &bytes[..bytes.len().min(16)], options, storage),
+    }?;
+    Ok((table.read(None, 0..usize::MAX)?, found))
 }
 
 /// The first bytes; the file is then where it was.
@@ -62,10 +64,15 @@ fn peek(file: &mut File) -> Result<Vec<u8>, DataError> {
     Ok(head)
 }
 
-fn packed_or_text(reader: impl Read, head: &[u8], options: &ParseOptions) -> Result<(Table, Found), DataError> {
-    let Some(packing) = Packing::of(head) else { return text(reader, options) };
+fn packed_or_text(
+    reader: impl Read,
+    head: &[u8],
+    options: &ParseOptions,
+    storage: Storage,
+) -> Result<(StoredTable, Found), DataError> {
+    let Some(packing) = Packing::of(head) else { return text(reader, options, storage) };
     let (unpacked, watch) = unpack::open(reader, packing, options.limits.unpacked_bytes)?;
-    let (table, mut found) = text(unpacked, options).map_err(|error| watch.explain(error))?;
+    let (table, mut found) = text(unpacked, options, storage).map_err(|error| watch.explain(error))?;
     if let Some(fields) = found.options.as_object_mut() {
         fields.insert("compression".to_owned(), packing.name().into());
     }
@@ -73,14 +80,14 @@ fn packed_or_text(reader: impl Read, head: &[u8], options: &ParseOptions) -> Res
 }
 
 /// CSV or JSON, in whatever encoding.
-fn text(mut reader: impl Read, options: &ParseOptions) -> Result<(Table, Found), DataError> {
+fn text(mut reader: impl Read, options: &ParseOptions, storage: Storage) -> Result<(StoredTable, Found), DataError> {
     let mut raw = Vec::new();
     reader.by_ref().take(SAMPLE_BYTES as u64).read_to_end(&mut raw)?;
     let complete = raw.len() < SAMPLE_BYTES;
     let form = json_form(&raw);
     let whole = Cursor::new(raw.clone()).chain(reader);
     let Some(form) = form else {
-        let (table, detected) = csv::ingest(whole, options)?;
+        let (table, detected) = csv::build(whole, options, storage)?;
         let format = detected.format.clone();
         let options = serde_json::to_value(&detected).map_err(|error| DataError::Io(error.into()))?;
         return Ok((table, Found { format, options }));
@@ -89,7 +96,7 @@ fn text(mut reader: impl Read, options: &ParseOptions) -> Result<(Table, Found),
         Some(encoding) => encoding,
         None => csv::encoding(&raw, complete)?.0,
     };
-    let table = json::ingest(csv::decoded(whole, encoding), form, options)?;
+    let table = json::build(csv::decoded(whole, encoding), form, options, storage)?;
     Ok((table, Found { format: form.name().to_owned(), options: told(options, Some(encoding)) }))
 }
 

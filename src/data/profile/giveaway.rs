@@ -1,7 +1,7 @@
 //! Columns that alone tell another one: as an input, such a column gives the target away, and nobody notices until the model meets
 //! rows in which it is not yet known.
 
-use crate::data::{Column, Kind, Table, Values, Warning};
+use crate::data::{Column, DataError, Kind, Rows, StoredTable, Values, Warning};
 
 /// Fewer rows agree by chance.
 const FEWEST_ROWS: usize = 50;
@@ -12,16 +12,20 @@ const MOST_WORK: usize = 100_000_000;
 /// Correlation from which two columns of numbers are taken for one.
 const SAME: f64 = 0.999_99;
 
+/// And values held in memory.
+const MOST_VALUES: usize = 8_000_000;
+
 /// A warning for each column that tells another one in every row.
-pub(super) fn giveaways(table: &Table) -> Vec<Warning> {
-    let columns: Vec<&Column> = table
-        .columns
-        .iter()
-        .filter(|column| matches!(column.kind, Kind::Numeric | Kind::Categorical | Kind::Boolean))
-        .collect();
-    if table.rows < FEWEST_ROWS || columns.len().saturating_mul(columns.len()).saturating_mul(table.rows) > MOST_WORK {
-        return Vec::new();
+pub(super) fn giveaways(table: &StoredTable) -> Result<Vec<Warning>, DataError> {
+    let possible = |kind: Kind| matches!(kind, Kind::Numeric | Kind::Categorical | Kind::Boolean);
+    let names: Vec<&str> = table.kinds().filter(|(_, kind)| possible(*kind)).map(|(name, _)| name).collect();
+    let (rows, count) = (table.rows(), names.len());
+    let work = count.saturating_mul(count).saturating_mul(rows);
+    if rows < FEWEST_ROWS || count < 2 || work > MOST_WORK || count.saturating_mul(rows) > MOST_VALUES {
+        return Ok(Vec::new());
     }
+    let loaded = table.load(&names)?;
+    let columns: Vec<&Column> = loaded.columns.iter().collect();
     let orders: Vec<Vec<u32>> = columns.iter().map(|column| order(column)).collect();
     let mut found = Vec::new();
     for (column, order) in columns.iter().zip(&orders) {
@@ -45,7 +49,7 @@ pub(super) fn giveaways(table: &Table) -> Vec<Warning> {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// Rows by ascending number; empty for other columns.

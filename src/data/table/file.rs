@@ -1,27 +1,38 @@
 //! The table file: typed columns on disk, each block with a length and a checksum. Nothing about meaning.
 //!
 //! ```text
-//! magic | blocks of values and texts, one after the other | directory (JSON) | its length, u64 | its SHA-256 | magic
+//! magic | blocks, one after the other | index | directory (JSON) | its length, u64 | its SHA-256 | magic
 //! ```
-//! Numbers are little-endian. The directory names each block by place, length, rows and SHA-256; a column has blocks of at most [`BLOCK_ROWS`] rows, so that a later
-//! writer can stream and a later reader can take rows from the middle. Nothing is allocated beyond what the length of the file can hold.
-
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::ops::Range;
-use std::path::Path;
+//! Numbers are little-endian. Rows lie in groups; each column has one block a group, of 8 bytes a number or time (NaN and the least time
+//! are missing) or 4 a code (all ones is missing). A block of no bytes is a group without values. Codes count the texts of the column's
+//! dictionary; a column with very many texts has codes of its block's own texts, which follow them. A text is its length (u32) and its
+//! bytes. The index has a place (u64), a length (u64) and an XXH64 checksum for each block: those of the first column, those of
+//! the second, then what the directory names. Sets of equal rows are each a length and rows, u32.
+//!
+//! Files of the first version have no index: their directory names each block, with its SHA-256, in groups of 65,536 rows. They are
+//! read, not written. Nothing is allocated beyond what the length of the file can hold.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Column, Kind, MISSING_CODE, Table, Values, Warning};
+use super::storage::Storage;
+use super::stored::{Block, Form, StoredColumn, StoredTable, Sum, push_text};
+use super::{Column, Kind, Table, Values, Warning};
 use crate::data::DataError;
 
 const MAGIC: &[u8; 8] = b"TYTABLE\x01";
-const VERSION: u32 = 1;
-const BLOCK_ROWS: usize = 1 << 16;
+const VERSION: u32 = 2;
+/// Rows of a group, at most, and bytes, about.
+pub(in crate::data) const GROUP_ROWS: usize = 1 << 16;
+pub(in crate::data) const GROUP_BYTES: usize = 4 << 20;
+/// Texts of a dictionary block.
+const TEXTS: usize = 1 << 16;
+/// Numbers of a block of sets of equal rows.
+const SET_NUMBERS: usize = 1 << 20;
 /// Length and checksum of the directory, and the closing magic.
 const TAIL_BYTES: u64 = 8 + 32 + 8;
+/// Bytes of a block in the index.
+const ENTRY_BYTES: usize = 24;
 
 #[derive(Serialize, Deserialize)]
 struct Directory {
@@ -29,357 +40,311 @@ struct Directory {
     rows: u64,
     columns: Vec<ColumnEntry>,
     warnings: Vec<Warning>,
+    /// Since version 2: rows of each group.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    groups: Vec<u32>,
+    /// Blocks of sets of equal rows; absent where nobody looked for them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    equal_rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    index: Option<IndexEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IndexEntry {
+    offset: u64,
+    bytes: u64,
+    xxh64: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct ColumnEntry {
     name: String,
     kind: Kind,
-    storage: Storage,
-    blocks: Vec<Block>,
-    /// Texts in the order of their codes, each its length as u32 and its bytes; `rows` counts texts.
+    storage: Kept,
+    /// Blocks of the dictionary; they follow those of the values in the index.
+    #[serde(default)]
+    texts: u64,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    dictionary: Vec<Block>,
+    blocks: Vec<FirstBlock>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    dictionary: Vec<FirstBlock>,
 }
 
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Storage {
-    F64,
-    Codes,
-    Milliseconds,
-}
-
+/// A block as the first version names it.
 #[derive(Serialize, Deserialize)]
-struct Block {
+struct FirstBlock {
     offset: u64,
     bytes: u64,
     rows: u64,
     sha256: String,
 }
 
-/// Writes and keeps the place.
-struct Placed<'a, W> {
-    out: &'a mut W,
-    offset: u64,
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kept {
+    F64,
+    Codes,
+    Milliseconds,
 }
 
-impl<W: Write> Placed<'_, W> {
-    fn block(&mut self, bytes: &[u8], rows: usize) -> Result<Block, DataError> {
-        self.out.write_all(bytes)?;
-        let block = Block {
-            offset: self.offset,
-            bytes: bytes.len() as u64,
-            rows: rows as u64,
-            sha256: hex(&Sha256::digest(bytes)),
-        };
-        self.offset += bytes.len() as u64;
-        Ok(block)
+impl Kept {
+    fn form(self) -> Form {
+        match self {
+            Kept::F64 => Form::Numbers,
+            Kept::Codes => Form::Codes,
+            Kept::Milliseconds => Form::Milliseconds,
+        }
     }
 
-    fn values<V: Copy, const N: usize>(
-        &mut self,
-        values: &[V],
-        to_bytes: fn(V) -> [u8; N],
-    ) -> Result<Vec<Block>, DataError> {
-        let mut bytes = Vec::with_capacity(N * values.len().min(BLOCK_ROWS));
-        let mut blocks = Vec::new();
-        for chunk in values.chunks(BLOCK_ROWS) {
-            bytes.clear();
-            bytes.extend(chunk.iter().flat_map(|value| to_bytes(*value)));
-            blocks.push(self.block(&bytes, chunk.len())?);
+    fn of(form: Form) -> Kept {
+        match form {
+            Form::Numbers => Kept::F64,
+            Form::Codes => Kept::Codes,
+            Form::Milliseconds => Kept::Milliseconds,
         }
-        Ok(blocks)
-    }
-
-    fn texts(&mut self, texts: &[String]) -> Result<Vec<Block>, DataError> {
-        let mut blocks = Vec::new();
-        for chunk in texts.chunks(BLOCK_ROWS) {
-            let mut bytes = Vec::new();
-            for text in chunk {
-                bytes.extend((text.len() as u32).to_le_bytes());
-                bytes.extend(text.as_bytes());
-            }
-            blocks.push(self.block(&bytes, chunk.len())?);
-        }
-        Ok(blocks)
     }
 }
 
-pub(super) fn write(table: &Table, out: &mut impl Write) -> Result<(), DataError> {
-    out.write_all(MAGIC)?;
-    let mut placed = Placed { out, offset: MAGIC.len() as u64 };
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for Column { name, kind, values } in &table.columns {
-        let (storage, blocks, dictionary) = match values {
-            Values::Numeric(values) => (Storage::F64, placed.values(values, f64::to_le_bytes)?, Vec::new()),
-            Values::Datetime(times) => (Storage::Milliseconds, placed.values(times, i64::to_le_bytes)?, Vec::new()),
-            Values::Text { codes, dictionary } => {
-                (Storage::Codes, placed.values(codes, u32::to_le_bytes)?, placed.texts(dictionary)?)
-            }
-        };
-        columns.push(ColumnEntry { name: name.clone(), kind: *kind, storage, blocks, dictionary });
-    }
-    let directory = Directory { version: VERSION, rows: table.rows as u64, columns, warnings: table.warnings.clone() };
-    let directory = serde_json::to_vec(&directory).map_err(|error| DataError::Io(error.into()))?;
-    placed.out.write_all(&directory)?;
-    placed.out.write_all(&(directory.len() as u64).to_le_bytes())?;
-    placed.out.write_all(&Sha256::digest(&directory))?;
-    placed.out.write_all(MAGIC)?;
+/// Begins a file.
+pub(in crate::data) fn begin(storage: &mut Storage) -> Result<(), DataError> {
+    storage.append(MAGIC)?;
     Ok(())
 }
 
-/// Which part of a table to read; the rest of the file is not looked at.
-#[derive(Clone, Default)]
-pub(super) struct Wanted<'a> {
-    /// These columns; all where it is not said.
-    pub(super) columns: Option<&'a [&'a str]>,
-    /// These rows, as far as they are there; all where it is not said.
-    pub(super) rows: Option<Range<usize>>,
-}
-
-pub(super) fn read(path: &Path, wanted: Wanted<'_>) -> Result<Table, DataError> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    read_from(&mut file, length, wanted)
-}
-
-fn read_from(file: &mut (impl Read + Seek), length: u64, wanted: Wanted<'_>) -> Result<Table, DataError> {
-    let magic = MAGIC.len() as u64;
-    if length < magic + TAIL_BYTES {
-        return Err(corrupt("it is too short"));
-    }
-    let mut head = [0u8; MAGIC.len()];
-    file.read_exact(&mut head)?;
-    let mut tail = [0u8; TAIL_BYTES as usize];
-    file.seek(SeekFrom::Start(length - TAIL_BYTES))?;
-    file.read_exact(&mut tail)?;
-    let (bytes, rest) = tail.split_at(8);
-    let (digest, closing) = rest.split_at(32);
-    if head != *MAGIC || closing != MAGIC {
-        return Err(corrupt("it does not begin and end as a table file of this version"));
-    }
-    let bytes = u64::from_le_bytes(bytes.try_into().map_err(|_| corrupt("its directory has no length"))?);
-    let room = length - TAIL_BYTES - magic;
-    if bytes > room {
-        return Err(corrupt("its directory is longer than the file"));
-    }
-    let end = length - TAIL_BYTES - bytes;
-    let mut directory = vec![0u8; bytes as usize];
-    file.seek(SeekFrom::Start(end))?;
-    file.read_exact(&mut directory)?;
-    if Sha256::digest(&directory).as_slice() != digest {
-        return Err(corrupt("the checksum of its directory is wrong"));
-    }
-    let directory: Directory = serde_json::from_slice(&directory)
-        .map_err(|error| corrupt(&format!("its directory cannot be read: {error}")))?;
-    if directory.version != VERSION {
-        return Err(corrupt(&format!("it is of version {}, this server reads {VERSION}", directory.version)));
-    }
-    let rows = usize::try_from(directory.rows).map_err(|_| corrupt("it has too many rows"))?;
-    let window =
-        wanted.rows.map_or(0..rows, |range| range.start.min(rows)..range.end.clamp(range.start.min(rows), rows));
-    let mut source = Source { file, end, rows, window: window.clone() };
-    let mut columns = Vec::new();
-    for entry in &directory.columns {
-        if wanted.columns.is_none_or(|names| names.contains(&entry.name.as_str())) {
-            columns.push(source.column(entry)?);
+/// Appends the texts of a dictionary.
+pub(in crate::data) fn put_texts<'t>(
+    texts: impl Iterator<Item = &'t str>,
+    storage: &mut Storage,
+) -> Result<Vec<Block>, DataError> {
+    let (mut blocks, mut bytes, mut count) = (Vec::new(), Vec::new(), 0);
+    let mut texts = texts.peekable();
+    while let Some(text) = texts.next() {
+        push_text(text, &mut bytes);
+        count += 1;
+        if count % TEXTS == 0 || bytes.len() >= GROUP_BYTES || texts.peek().is_none() {
+            blocks.push(Block::of(storage.append(&bytes)?, &bytes));
+            bytes.clear();
         }
     }
-    Ok(Table { rows: window.len(), columns, warnings: directory.warnings })
+    Ok(blocks)
+}
+
+/// A group of so many rows is large enough.
+pub(in crate::data) fn group_rows(columns: usize) -> usize {
+    (GROUP_BYTES / (8 * columns.max(1))).clamp(256, GROUP_ROWS)
+}
+
+/// Puts a table into an empty storage.
+pub(super) fn put(table: &Table, mut storage: Storage) -> Result<StoredTable, DataError> {
+    begin(&mut storage)?;
+    let size = group_rows(table.columns.len());
+    let starts: Vec<usize> = (0..table.rows).step_by(size).chain([table.rows]).collect();
+    let mut blocks: Vec<Vec<Block>> = table.columns.iter().map(|_| Vec::new()).collect();
+    for pair in starts.windows(2) {
+        for (column, blocks) in table.columns.iter().zip(&mut blocks) {
+            let bytes: Vec<u8> = match &column.values {
+                Values::Numeric(values) => values[pair[0]..pair[1]].iter().flat_map(|x| x.to_le_bytes()).collect(),
+                Values::Datetime(times) => times[pair[0]..pair[1]].iter().flat_map(|x| x.to_le_bytes()).collect(),
+                Values::Text { codes, .. } => codes[pair[0]..pair[1]].iter().flat_map(|x| x.to_le_bytes()).collect(),
+            };
+            blocks.push(Block::of(storage.append(&bytes)?, &bytes));
+        }
+    }
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for (Column { name, kind, values }, blocks) in table.columns.iter().zip(blocks) {
+        let (form, dictionary) = match values {
+            Values::Numeric(_) => (Form::Numbers, Vec::new()),
+            Values::Datetime(_) => (Form::Milliseconds, Vec::new()),
+            Values::Text { dictionary, .. } => {
+                (Form::Codes, put_texts(dictionary.iter().map(String::as_str), &mut storage)?)
+            }
+        };
+        columns.push(StoredColumn::new(name.clone(), *kind, form, blocks, dictionary));
+    }
+    let warnings = table.warnings.clone();
+    Ok(StoredTable { storage, rows: table.rows, starts, columns, warnings, duplicates: None })
+}
+
+/// Writes what stands behind the blocks.
+pub(super) fn close(table: &mut StoredTable, sets: Option<&[Vec<u32>]>) -> Result<(), DataError> {
+    if let Some(sets) = sets {
+        let (mut blocks, mut bytes) = (Vec::new(), Vec::new());
+        for (at, set) in sets.iter().enumerate() {
+            bytes.extend((set.len() as u32).to_le_bytes());
+            set.iter().for_each(|row| bytes.extend(row.to_le_bytes()));
+            if bytes.len() >= 4 * SET_NUMBERS || at + 1 == sets.len() {
+                blocks.push(Block::of(table.storage.append(&bytes)?, &bytes));
+                bytes.clear();
+            }
+        }
+        table.duplicates = Some(blocks);
+    }
+    let mut index = Vec::new();
+    let mut name = |block: &Block| {
+        let sum = match block.sum {
+            Sum::Xx(sum) => sum,
+            Sum::Sha256(_) => 0, // only in files that are never written
+        };
+        [block.offset, block.bytes, sum].iter().for_each(|number| index.extend(number.to_le_bytes()));
+    };
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for column in &table.columns {
+        column.blocks.iter().chain(&column.dictionary).for_each(&mut name);
+        columns.push(ColumnEntry {
+            name: column.name.clone(),
+            kind: column.kind,
+            storage: Kept::of(column.form),
+            texts: column.dictionary.len() as u64,
+            blocks: Vec::new(),
+            dictionary: Vec::new(),
+        });
+    }
+    table.duplicates.iter().flatten().for_each(&mut name);
+    let place = table.storage.append(&index)?;
+    let entry = Block::of(place, &index);
+    let Sum::Xx(xxh64) = entry.sum else { return Err(corrupt("its index has no checksum")) };
+    let directory = Directory {
+        version: VERSION,
+        rows: table.rows as u64,
+        columns,
+        warnings: table.warnings.clone(),
+        groups: table.starts.windows(2).map(|pair| (pair[1] - pair[0]) as u32).collect(),
+        equal_rows: table.duplicates.as_ref().map(|blocks| blocks.len() as u64),
+        index: Some(IndexEntry { offset: place, bytes: index.len() as u64, xxh64 }),
+    };
+    let mut bytes = serde_json::to_vec(&directory).map_err(|error| DataError::Io(error.into()))?;
+    let (length, digest) = (bytes.len() as u64, Sha256::digest(&bytes));
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(digest);
+    bytes.extend(MAGIC);
+    table.storage.append(&bytes)?;
+    Ok(())
 }
 
 fn corrupt(detail: &str) -> DataError {
     DataError::Corrupt(detail.to_owned())
 }
 
-/// The part of the file that holds blocks.
-struct Source<'a, F> {
-    file: &'a mut F,
-    end: u64,
-    /// Rows of the table.
-    rows: usize,
-    /// Rows to read.
-    window: Range<usize>,
+/// Reads the directory of a file of either version.
+pub(super) fn open(storage: Storage) -> Result<StoredTable, DataError> {
+    let (length, magic) = (storage.length(), MAGIC.len() as u64);
+    if length < magic + TAIL_BYTES {
+        return Err(corrupt("it is too short"));
+    }
+    let head = storage.read(0, magic)?;
+    let tail = storage.read(length - TAIL_BYTES, TAIL_BYTES)?;
+    let (bytes, rest) = tail.split_at(8);
+    let (digest, closing) = rest.split_at(32);
+    if head != MAGIC || closing != MAGIC {
+        return Err(corrupt("it does not begin and end as a table file of this version"));
+    }
+    let bytes = u64::from_le_bytes(bytes.try_into().map_err(|_| corrupt("its directory has no length"))?);
+    if bytes > length - TAIL_BYTES - magic {
+        return Err(corrupt("its directory is longer than the file"));
+    }
+    let end = length - TAIL_BYTES - bytes;
+    let directory = storage.read(end, bytes)?;
+    if Sha256::digest(&directory).as_slice() != digest {
+        return Err(corrupt("the checksum of its directory is wrong"));
+    }
+    let directory: Directory = serde_json::from_slice(&directory)
+        .map_err(|error| corrupt(&format!("its directory cannot be read: {error}")))?;
+    match directory.version {
+        1 => first_version(storage, directory, end),
+        VERSION => second_version(storage, directory, end),
+        other => Err(corrupt(&format!("it is of version {other}, this server reads 1 and {VERSION}"))),
+    }
 }
 
-impl<F: Read + Seek> Source<'_, F> {
-    fn block(&mut self, block: &Block, column: &str) -> Result<Vec<u8>, DataError> {
-        let fits = block.offset.checked_add(block.bytes).is_some_and(|end| end <= self.end);
-        if !fits {
-            return Err(corrupt(&format!("a block of column \"{column}\" lies outside")));
-        }
-        let mut bytes = vec![0u8; block.bytes as usize];
-        self.file.seek(SeekFrom::Start(block.offset))?;
-        self.file.read_exact(&mut bytes)?;
-        if hex(&Sha256::digest(&bytes)) != block.sha256 {
-            return Err(corrupt(&format!("the checksum of a block of column \"{column}\" is wrong")));
-        }
-        Ok(bytes)
+fn second_version(storage: Storage, directory: Directory, end: u64) -> Result<StoredTable, DataError> {
+    let rows = usize::try_from(directory.rows).map_err(|_| corrupt("it has too many rows"))?;
+    let mut starts = Vec::with_capacity(directory.groups.len() + 1);
+    starts.push(0);
+    let mut sum = 0usize;
+    for group in &directory.groups {
+        sum = sum.checked_add(*group as usize).ok_or_else(|| corrupt("it has too many rows"))?;
+        starts.push(sum);
     }
-
-    fn values<V, const N: usize>(
-        &mut self,
-        entry: &ColumnEntry,
-        from_bytes: fn([u8; N]) -> V,
-    ) -> Result<Vec<V>, DataError> {
-        let wrong = || corrupt(&format!("column \"{}\" does not have its {} rows", entry.name, self.rows));
-        let lengths = entry.blocks.iter().map(|block| block.rows);
-        let sum = lengths.clone().try_fold(0u64, u64::checked_add);
-        let whole = entry.blocks.iter().all(|block| block.rows.checked_mul(N as u64) == Some(block.bytes));
-        if sum != Some(self.rows as u64) || !whole {
-            return Err(wrong());
-        }
-        let mut values = Vec::new();
-        let mut start = 0;
-        for block in &entry.blocks {
-            let end = start + block.rows as usize;
-            let wanted = self.window.start.max(start)..self.window.end.min(end);
-            if wanted.start < wanted.end {
-                let bytes = self.block(block, &entry.name)?;
-                let (chunks, _) = bytes.as_chunks::<N>();
-                values.extend(chunks[wanted.start - start..wanted.end - start].iter().map(|bytes| from_bytes(*bytes)));
-            }
-            start = end;
-        }
-        Ok(values)
+    if sum != rows {
+        return Err(corrupt("its groups do not have its rows"));
     }
-
-    fn texts(&mut self, entry: &ColumnEntry) -> Result<Vec<String>, DataError> {
-        let wrong = || corrupt(&format!("the texts of column \"{}\" are cut off", entry.name));
-        let mut texts = Vec::new();
-        for block in &entry.dictionary {
-            let bytes = self.block(block, &entry.name)?;
-            let mut rest = bytes.as_slice();
-            for _ in 0..block.rows {
-                let (length, after) = rest.split_first_chunk::<4>().ok_or_else(wrong)?;
-                let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(wrong)?;
-                texts.push(String::from_utf8(text.to_vec()).map_err(|_| wrong())?);
-                rest = after;
-            }
-            if !rest.is_empty() {
-                return Err(wrong());
-            }
-        }
-        Ok(texts)
+    let entry = directory.index.ok_or_else(|| corrupt("it has no index"))?;
+    if entry.offset.checked_add(entry.bytes).is_none_or(|index_end| index_end > end) {
+        return Err(corrupt("its index lies outside"));
     }
-
-    fn column(&mut self, entry: &ColumnEntry) -> Result<Column, DataError> {
-        let values = match entry.storage {
-            Storage::F64 => Values::Numeric(self.values(entry, f64::from_le_bytes)?),
-            Storage::Milliseconds => Values::Datetime(self.values(entry, i64::from_le_bytes)?),
-            Storage::Codes => {
-                let codes = self.values(entry, u32::from_le_bytes)?;
-                let dictionary = self.texts(entry)?;
-                if codes.iter().any(|code| *code != MISSING_CODE && *code as usize >= dictionary.len()) {
-                    return Err(corrupt(&format!("column \"{}\" has a code without a text", entry.name)));
-                }
-                Values::Text { codes, dictionary }
-            }
+    let index = storage.read(entry.offset, entry.bytes)?;
+    match Block::of(entry.offset, &index).sum {
+        Sum::Xx(sum) if sum == entry.xxh64 => {}
+        _ => return Err(corrupt("the checksum of its index is wrong")),
+    }
+    let groups = directory.groups.len() as u64;
+    let of_columns =
+        directory.columns.iter().try_fold(0u64, |sum, column| sum.checked_add(groups)?.checked_add(column.texts));
+    let wanted = of_columns.and_then(|sum| sum.checked_add(directory.equal_rows.unwrap_or(0)));
+    if wanted.and_then(|blocks| blocks.checked_mul(ENTRY_BYTES as u64)) != Some(entry.bytes) {
+        return Err(corrupt("its index has not one entry a block"));
+    }
+    let (numbers, _) = index.as_chunks::<8>();
+    let mut entries = numbers.chunks_exact(3).map(|entry| {
+        let number = |at: usize| u64::from_le_bytes(entry[at]);
+        Block::new(number(0), number(1), Sum::Xx(number(2)))
+    });
+    let mut take = |count: u64| -> Result<Vec<Block>, DataError> {
+        let blocks: Vec<Block> = entries.by_ref().take(count as usize).collect();
+        let inside = |block: &Block| block.offset.checked_add(block.bytes).is_some_and(|last| last <= end);
+        if blocks.iter().all(inside) { Ok(blocks) } else { Err(corrupt("a block lies outside")) }
+    };
+    let mut columns = Vec::with_capacity(directory.columns.len());
+    for column in directory.columns {
+        let form = column.storage.form();
+        let blocks = take(groups)?;
+        let whole = |(block, rows): (&Block, &u32)| {
+            let bytes = u64::from(*rows) * form.width() as u64;
+            block.bytes == 0 || block.bytes == bytes || (form == Form::Codes && block.bytes > bytes)
         };
-        Ok(Column { name: entry.name.clone(), kind: entry.kind, values })
+        if !blocks.iter().zip(&directory.groups).all(whole) {
+            return Err(corrupt(&format!("column \"{}\" does not have its {rows} rows", column.name)));
+        }
+        let dictionary = take(column.texts)?;
+        columns.push(StoredColumn::new(column.name, column.kind, form, blocks, dictionary));
     }
+    let duplicates = directory.equal_rows.map(&mut take).transpose()?;
+    Ok(StoredTable { storage, rows, starts, columns, warnings: directory.warnings, duplicates })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
+fn first_version(storage: Storage, directory: Directory, end: u64) -> Result<StoredTable, DataError> {
+    let rows = usize::try_from(directory.rows).map_err(|_| corrupt("it has too many rows"))?;
+    let starts: Vec<usize> = (0..rows).step_by(GROUP_ROWS).chain([rows]).collect();
+    let block = |block: FirstBlock, column: &str| {
+        let inside = block.offset.checked_add(block.bytes).is_some_and(|last| last <= end);
+        let digest = unhex(&block.sha256).filter(|_| inside);
+        let digest = digest.ok_or_else(|| corrupt(&format!("a block of column \"{column}\" lies outside")))?;
+        Ok::<Block, DataError>(Block::new(block.offset, block.bytes, Sum::Sha256(Box::new(digest))))
+    };
+    let mut columns = Vec::with_capacity(directory.columns.len());
+    for ColumnEntry { name, kind, storage, blocks, dictionary, .. } in directory.columns {
+        let form = storage.form();
+        let lengths = starts.windows(2).map(|pair| (pair[1] - pair[0]) as u64);
+        let found = blocks.iter().map(|block| (block.rows, block.bytes));
+        if !found.eq(lengths.map(|rows| (rows, rows * form.width() as u64))) {
+            return Err(corrupt(&format!("column \"{name}\" does not have its {rows} rows")));
+        }
+        let of = |blocks: Vec<FirstBlock>| blocks.into_iter().map(|one| block(one, &name)).collect::<Result<_, _>>();
+        let (blocks, dictionary) = (of(blocks)?, of(dictionary)?);
+        columns.push(StoredColumn::new(name, kind, form, blocks, dictionary));
+    }
+    Ok(StoredTable { storage, rows, starts, columns, warnings: directory.warnings, duplicates: None })
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes: Vec<u8> =
+        pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect::<Option<_>>()?;
+    bytes.try_into().ok().filter(|_| rest.is_empty())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::data::table::MISSING_TIME;
-
-    fn bytes(table: &Table) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        write(table, &mut bytes).unwrap();
-        bytes
-    }
-
-    fn back(bytes: &[u8], wanted: Wanted<'_>) -> Result<Table, DataError> {
-        read_from(&mut Cursor::new(bytes), bytes.len() as u64, wanted)
-    }
-
-    fn column(rows: usize) -> impl Strategy<Value = Column> {
-        let numbers =
-            proptest::collection::vec(prop_oneof![4 => -1e9..1e9, 1 => Just(f64::MAX), 1 => Just(-0.0)], rows);
-        let times = proptest::collection::vec(prop_oneof![3 => any::<i64>(), 1 => Just(MISSING_TIME)], rows);
-        let texts = (proptest::collection::vec(any::<String>(), 1..9), proptest::collection::vec(any::<u32>(), rows));
-        let values = prop_oneof![
-            numbers.prop_map(Values::Numeric),
-            times.prop_map(Values::Datetime),
-            texts.prop_map(|(dictionary, codes)| {
-                let n = dictionary.len() as u32 + 1;
-                let code = |code: u32| if code % n == n - 1 { MISSING_CODE } else { code % n };
-                Values::Text { codes: codes.into_iter().map(code).collect(), dictionary }
-            }),
-        ];
-        let kind = (0..Kind::ALL.len()).prop_map(|i| Kind::ALL[i].1);
-        (any::<String>(), kind, values).prop_map(|(name, kind, values)| Column { name, kind, values })
-    }
-
-    fn table() -> impl Strategy<Value = Table> {
-        (0usize..40).prop_flat_map(|rows| {
-            let warning =
-                Warning { column: Some("x".into()), code: "mixed_types".into(), detail: "first at line 3".into() };
-            proptest::collection::vec(column(rows), 0..5).prop_map(move |columns| Table {
-                rows,
-                columns,
-                warnings: vec![warning.clone()],
-            })
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn a_table_comes_back_as_it_was(table in table()) {
-            prop_assert_eq!(back(&bytes(&table), Wanted::default()).unwrap(), table);
-        }
-
-        #[test]
-        fn a_damaged_file_is_refused_and_never_believed(table in table(), place in any::<prop::sample::Index>(), flip in 1u8..=255) {
-            let mut damaged = bytes(&table);
-            let place = place.index(damaged.len());
-            damaged[place] ^= flip;
-            prop_assert!(back(&damaged, Wanted::default()).is_err());
-            let whole = bytes(&table);
-            prop_assert!(back(&whole[..place], Wanted::default()).is_err());
-        }
-    }
-
-    #[test]
-    fn a_long_column_has_several_blocks_and_columns_are_read_by_name() {
-        let rows = 2 * BLOCK_ROWS + 7;
-        let column = |name: &str, at: f64| Column {
-            name: name.into(),
-            kind: Kind::Numeric,
-            values: Values::Numeric((0..rows).map(|i| at + i as f64).collect()),
-        };
-        let table = Table { rows, columns: vec![column("a", 0.0), column("b", 0.5)], warnings: Vec::new() };
-        let bytes = bytes(&table);
-        let read = back(&bytes, Wanted { columns: Some(&["b", "c"]), rows: None }).unwrap();
-        assert_eq!((read.rows, read.columns.len()), (rows, 1));
-        assert_eq!(read.columns[0], table.columns[1]);
-        for range in [BLOCK_ROWS - 2..BLOCK_ROWS + 3, 5..5, rows - 1..rows + 9, rows + 4..rows + 9] {
-            let read = back(&bytes, Wanted { columns: None, rows: Some(range.clone()) }).unwrap();
-            let Values::Numeric(values) = &read.columns[0].values else { panic!("numbers") };
-            let expected: Vec<f64> = range.filter(|i| *i < rows).map(|i| i as f64).collect();
-            assert_eq!((values, read.rows), (&expected, expected.len()));
-        }
-    }
-
-    #[test]
-    fn a_missing_number_stays_missing() {
-        let values = Values::Numeric(vec![1.0, f64::NAN]);
-        let columns = vec![Column { name: "x".into(), kind: Kind::Numeric, values }];
-        let table = Table { rows: 2, columns, warnings: Vec::new() };
-        assert!(back(&bytes(&table), Wanted::default()).unwrap().columns[0].is_missing(1));
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;
