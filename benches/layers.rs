@@ -61,7 +61,7 @@ fn main() {
     for (name, file, spec) in cases() {
         let (table, profile) = {
             let (table, _) = ingest(file.as_bytes(), &ParseOptions::default()).unwrap();
-            let profile = trainyard::data::profile::profile(&table);
+            let profile = trainyard::data::profile::profile_table(&table).unwrap();
             (table, profile)
         };
         let schema = Schema::from_profile(table.rows as u64, &profile);
@@ -74,8 +74,8 @@ fn main() {
         let parts = split::split(&table, &with.split_plan(), with.seed()).unwrap();
         let encoder = Encoder::fit(&table, &with.encoder_plan(), &parts.train).unwrap();
         let data = Dataset::<f32> {
-            train: encoder.encode(&table, &parts.train).unwrap(),
-            validation: Some(encoder.encode(&table, &parts.validation).unwrap()),
+            train: encoder.encode::<f32>(&table, &parts.train).unwrap().into(),
+            validation: Some(encoder.encode::<f32>(&table, &parts.validation).unwrap().into()),
             test: None,
         };
         let rows = parts.train.len();

@@ -152,7 +152,7 @@ fn main() {
 /// CPU and wall seconds of a run.
 fn train(workload: &Workload, epochs: u64, threads: usize) -> (f64, f64) {
     let plan = plan(workload, epochs, threads);
-    let data = Dataset { train: examples(workload), validation: None, test: None };
+    let data = Dataset { train: examples(workload).into(), validation: None, test: None };
     let (cpu, wall) = (cpu_seconds(), Instant::now());
     let outcome = fit(&plan, &data, Start::Fresh, &mut Unobserved);
     assert!(outcome.is_ok(), "{}: {outcome:?}", workload.name);
@@ -278,7 +278,7 @@ fn part_of_step(work: &str, workload: &Workload, times: usize) {
     if work == "step" {
         let rows = workload.batch * times;
         let plan = plan(workload, 1, 1);
-        let data = Dataset { train: examples(&Workload { rows, ..*workload }), validation: None, test: None };
+        let data = Dataset { train: examples(&Workload { rows, ..*workload }).into(), validation: None, test: None };
         assert!(fit(&plan, &data, Start::Fresh, &mut Unobserved).is_ok());
         return;
     }

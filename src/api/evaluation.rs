@@ -25,7 +25,7 @@ use super::extract::{FromParams, Params, Query};
 use super::jobs::job_id;
 use super::models::{self, Model};
 use super::problem::{Fault, Kind, Problem, ProblemBody};
-use crate::data::{Table, split};
+use crate::data::{Rows, StoredTable, Table, split};
 use crate::id::DatasetId;
 use crate::score::Resampling;
 use crate::spec::{self, ResolvedSpec};
@@ -227,7 +227,7 @@ impl Question {
 
     /// Reads the table and finds the rows (blocking).
     fn open(self) -> Result<Opened, Problem> {
-        let table = Table::open(&self.path)?;
+        let table = StoredTable::open(&self.path)?;
         let Chosen { part, rows, train } = chosen(&self.subject, &table)?;
         Ok(Opened { question: self, table, part, rows, train })
     }
@@ -236,7 +236,7 @@ impl Question {
 /// A table and the rows that are looked at.
 struct Opened {
     question: Question,
-    table: Table,
+    table: StoredTable,
     part: &'static str,
     rows: Vec<u32>,
     /// The rows that the model learned from, where they are of this table.
@@ -322,7 +322,9 @@ pub(super) async fn material(app: &App, job: &Job) -> Result<Material, Problem> 
     let (validation, test) = (other(app, job, "validation").await?, other(app, job, "test").await?);
     schema.validation = validation.as_ref().map(datasets::schema).transpose()?.map(Box::new);
     schema.test = test.as_ref().map(datasets::schema).transpose()?.map(Box::new);
-    let proved = spec::prove(&request, &schema, &spec::Limits::default());
+    // How much memory the job took was looked at when it came in.
+    let limits = spec::Limits { memory_bytes: u64::MAX, ..spec::Limits::default() };
+    let proved = spec::prove(&request, &schema, &limits);
     let resolved = proved.map_err(|_| Problem::internal(format!("the spec of {} no longer holds", job.id)))?;
     Ok(Material { resolved, dataset, validation, test })
 }
@@ -347,8 +349,8 @@ struct Chosen {
     train: Option<Vec<u32>>,
 }
 
-fn chosen(subject: &Subject, table: &Table) -> Result<Chosen, Problem> {
-    let all = || (0..table.rows as u32).collect();
+fn chosen(subject: &Subject, table: &StoredTable) -> Result<Chosen, Problem> {
+    let all = || (0..table.rows() as u32).collect();
     let (part, rows, train): (&str, Vec<u32>, Option<Vec<u32>>) = match subject {
         Subject::Whole(_) => ("dataset", all(), None),
         Subject::Own(_, part) => (part.name(), all(), None),
@@ -375,6 +377,7 @@ fn evaluate(opened: &Opened, worst: usize, resamples: usize) -> Result<Value, Pr
     let found = predictor.evaluate(table, rows, 1)?;
     let some = opened.judged_rows();
     let judged = predictor.judge(table, &some)?;
+    let known = Known::of_rows(table, some.clone())?;
     let linear = match train {
         None => Err("it is only made beside parts of the dataset that the job was trained on"),
         Some(train) => match predictor.linear(table, train, question.seed)? {
@@ -389,7 +392,7 @@ fn evaluate(opened: &Opened, worst: usize, resamples: usize) -> Result<Value, Pr
             Ok(linear) => linear.get(place).ok_or("the linear model has other outputs"),
             Err(reason) => Err(*reason),
         };
-        let mut told = report::target(judged, &linear, wanted, table);
+        let mut told = report::target(judged, &linear, wanted, &known);
         if let Some(fields) = told.as_object_mut() {
             fields.shift_insert(1, "loss".to_owned(), finite(task.loss));
         }
@@ -409,6 +412,30 @@ fn evaluate(opened: &Opened, worst: usize, resamples: usize) -> Result<Value, Pr
         body["measured_rows"] = some.len().into();
     }
     Ok(body)
+}
+
+/// Identifiers of some rows, by which they are named.
+pub(super) struct Known {
+    /// Rows of the dataset, ascending.
+    rows: Vec<u32>,
+    /// Their identifiers.
+    table: Table,
+}
+
+impl Known {
+    /// Reads the identifiers of ascending rows.
+    fn of_rows(table: &StoredTable, rows: Vec<u32>) -> Result<Known, Problem> {
+        let names: Vec<&str> =
+            table.kinds().filter(|(_, kind)| *kind == crate::data::Kind::Identifier).map(|(name, _)| name).collect();
+        let table = if names.is_empty() { Table::default() } else { table.load(&names)?.take(&rows) };
+        Ok(Known { rows, table })
+    }
+
+    /// The identifiers of a row of the dataset.
+    fn of(&self, row: u32) -> Map<String, Value> {
+        let Ok(at) = self.rows.binary_search(&row) else { return Map::new() };
+        self.table.columns.iter().map(|column| (column.name.clone(), column.cell(at).to_json())).collect()
+    }
 }
 
 fn finite(value: f64) -> Value {

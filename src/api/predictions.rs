@@ -22,7 +22,7 @@ use super::list::Format;
 use super::models::{self, Model};
 use super::places::Peer;
 use super::problem::{Kind, Problem, ProblemBody, shortened};
-use crate::data::Table;
+use crate::data::{Rows, StoredTable};
 use input::Sent;
 use output::Layout;
 
@@ -175,7 +175,7 @@ async fn at_once(
     app.blocking(move || {
         let layout = Layout::new(&model.predictor, params.include.clone());
         let (predicted, included, warnings) = match path {
-            Some(path) => of_table(&model, &Table::open(&path)?, &params.include)?,
+            Some(path) => of_table(&model, &path, &params.include)?,
             None => of_rows(&model, &input::rows(&body)?, &params.include)?,
         };
         match format {
@@ -209,14 +209,16 @@ fn of_rows(model: &Model, sent: &Sent<'_>, include: &[String]) -> Result<Predict
     Err(Problem::faults(Kind::InvalidRows, faults.collect()))
 }
 
-fn of_table(model: &Model, table: &Table, include: &[String]) -> Result<Predicted, Problem> {
-    if table.rows > MOST_ROWS {
+fn of_table(model: &Model, path: &std::path::Path, include: &[String]) -> Result<Predicted, Problem> {
+    let stored = StoredTable::open(path)?;
+    if stored.rows() > MOST_ROWS {
         let detail = format!(
             "the dataset has {} rows, an answer at once at most {MOST_ROWS}; send its file as text/csv, which streams",
-            table.rows
+            stored.rows()
         );
         return Err(Problem::new(Kind::TooLarge, detail));
     }
+    let table = &stored.read(None, 0..MOST_ROWS)?;
     let header: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
     let matched = input::Matched::new(model, &header, include)?;
     let rows: Vec<u32> = (0..table.rows as u32).collect();

@@ -40,13 +40,13 @@ fn bits(values: &Values, row: usize) -> u64 {
 
 /// Puts each set of equal rows that stands in more than one part into one of them. All other rows stay where they are, so a split
 /// without equal rows is not touched.
-pub(super) fn keep_together(table: &Table, split: &mut Split) {
-    let mut part_of = vec![OUT; table.rows];
+pub(super) fn keep_together(rows: usize, duplicates: Vec<Vec<u32>>, split: &mut Split) {
+    let mut part_of = vec![OUT; rows];
     for (part, rows) in [&split.train, &split.validation, &split.test].into_iter().enumerate() {
         rows.iter().for_each(|row| part_of[*row as usize] = part);
     }
-    if bring_together(table, &mut part_of, 3) {
-        let rows_of = |part: usize| (0..table.rows as u32).filter(|row| part_of[*row as usize] == part).collect();
+    if bring_together(duplicates, &mut part_of, 3) {
+        let rows_of = |part: usize| (0..rows as u32).filter(|row| part_of[*row as usize] == part).collect();
         (split.train, split.validation, split.test) = (rows_of(0), rows_of(1), rows_of(2));
     }
 }
@@ -56,8 +56,8 @@ pub(super) const OUT: usize = usize::MAX;
 
 /// Brings sets of equal rows together, given the part of each row: the largest sets first, each into the part that lacks most rows.
 /// Says whether there were any.
-pub(super) fn bring_together(table: &Table, part_of: &mut [usize], parts: usize) -> bool {
-    let mut torn: Vec<Vec<u32>> = duplicates(table)
+pub(super) fn bring_together(duplicates: Vec<Vec<u32>>, part_of: &mut [usize], parts: usize) -> bool {
+    let mut torn: Vec<Vec<u32>> = duplicates
         .into_iter()
         .map(|set| set.into_iter().filter(|row| part_of[*row as usize] != OUT).collect::<Vec<u32>>())
         .filter(|set| set.iter().any(|row| part_of[*row as usize] != part_of[set[0] as usize]))

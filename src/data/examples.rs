@@ -123,6 +123,19 @@ impl<T: Copy> TargetColumn<T> {
         }
     }
 
+    /// Appends the labels of more rows.
+    pub(super) fn append(&mut self, other: TargetColumn<T>) {
+        match (self, other) {
+            (TargetColumn::Classes(own), TargetColumn::Classes(other)) => own.extend(other),
+            (TargetColumn::Values { values: own, .. }, TargetColumn::Values { values: other, .. })
+            | (TargetColumn::Distribution { values: own, .. }, TargetColumn::Distribution { values: other, .. }) => {
+                own.extend(other);
+            }
+            // Labels of one target have one form.
+            _ => {}
+        }
+    }
+
     /// Replaces what is in here by the rows of `from` at `indices`.
     fn gather(&mut self, from: &TargetColumn<T>, indices: &[u32]) {
         match (self, from) {
@@ -164,8 +177,6 @@ impl<T: Copy> Examples<T> {
     /// Where an index is not below `rows`.
     pub fn gather(&self, indices: &[u32], buffer: &mut BatchBuffer<T>) {
         let to = &mut buffer.examples;
-        to.rows = indices.len();
-        to.features = self.features;
         gather_rows(&self.dense, self.features, indices, &mut to.dense);
         to.tokens.resize_with(self.tokens.len(), TokenColumn::default);
         for (to, from) in to.tokens.iter_mut().zip(&self.tokens) {
@@ -175,6 +186,13 @@ impl<T: Copy> Examples<T> {
                 to.end_row();
             }
         }
+        self.gather_labels(indices, to);
+    }
+
+    /// Copies everything but dense features and tokens.
+    pub(super) fn gather_labels(&self, indices: &[u32], to: &mut Examples<T>) {
+        to.rows = indices.len();
+        to.features = self.features;
         to.targets.truncate(self.targets.len());
         for (place, from) in self.targets.iter().enumerate() {
             if place == to.targets.len() {
@@ -189,6 +207,31 @@ impl<T: Copy> Examples<T> {
         }
         to.row_ids.clear();
         to.row_ids.extend(indices.iter().map(|&i| self.row_ids[i as usize]));
+    }
+
+    /// Moves everything but dense features and tokens of some rows behind what is here, and empties `from`; `None` where there are too
+    /// many tokens to count.
+    pub(super) fn append_labels(&mut self, from: &mut Examples<T>) -> Option<()> {
+        self.rows += from.rows;
+        for (own, from) in self.tokens.iter_mut().zip(&mut from.tokens) {
+            let before = own.offsets.last().copied().unwrap_or(0);
+            before.checked_add(u32::try_from(from.ids.len()).ok()?)?;
+            own.offsets.extend(from.offsets.iter().skip(1).map(|offset| before + offset));
+            from.clear();
+        }
+        for (place, column) in from.targets.drain(..).enumerate() {
+            match self.targets.get_mut(place) {
+                Some(own) => own.append(column),
+                None => self.targets.push(column),
+            }
+        }
+        if let Some(weights) = from.weights.take() {
+            self.weights.get_or_insert_default().extend(weights);
+        }
+        self.row_ids.append(&mut from.row_ids);
+        from.rows = 0;
+        from.dense.clear();
+        Some(())
     }
 
     /// A buffer with room for any batch of up to `rows` of these examples.

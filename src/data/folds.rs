@@ -6,12 +6,18 @@
 
 use super::duplicates::{OUT, bring_together};
 use super::split::{self, Fold, Split, SplitMethod, SplitPlan, column, fault, numbered, shuffled};
-use super::{DataError, Table};
+use super::{DataError, Rows, Table};
 
-/// Divides the rows of a table so that one fold validates and the others train.
-pub(super) fn split(table: &Table, plan: &SplitPlan, fold: Fold, seed: u64) -> Result<Split, DataError> {
+/// Divides the rows so that one fold validates and the others train; `table` has the columns that decide.
+pub(super) fn split(
+    from: &dyn Rows,
+    table: &Table,
+    plan: &SplitPlan,
+    fold: Fold,
+    seed: u64,
+) -> Result<Split, DataError> {
     let whole = SplitPlan { validation: 0.0, fold: None, ..plan.clone() };
-    let mut split = split::split(table, &whole, seed)?;
+    let mut split = split::split(from, &whole, seed)?;
     let rows = std::mem::take(&mut split.train);
     let Fold { number, of } = fold;
     if rows.len() < of {
@@ -19,7 +25,7 @@ pub(super) fn split(table: &Table, plan: &SplitPlan, fold: Fold, seed: u64) -> R
     }
     let mut fold_of = dealt(table, &rows, &plan.method, of, seed)?;
     if plan.together && matches!(plan.method, SplitMethod::Random | SplitMethod::Stratified { .. }) {
-        bring_together(table, &mut fold_of, of);
+        bring_together(from.duplicates()?, &mut fold_of, of);
         if let Some(empty) = (0..of).find(|fold| !fold_of.contains(fold)) {
             let detail = format!(
                 "equal rows stay in one fold, and that leaves none for fold {}; split.duplicates \"apart\" divides them",

@@ -18,6 +18,11 @@ pub trait Rows: Debug + Sync {
     /// Ranges that together are all rows, in order; `columns` says what will be read of them, so that each fits into little memory.
     fn stretches(&self, columns: &[&str]) -> Vec<Range<usize>>;
 
+    /// What must be read of a stretch for these rows of it.
+    fn narrowed(&self, stretch: Range<usize>, _: &[u32]) -> Range<usize> {
+        stretch
+    }
+
     /// The rows of `range` (as far as they are there) with at least the columns of these names, as far as it has them.
     ///
     /// # Errors
@@ -38,7 +43,7 @@ pub trait Rows: Debug + Sync {
         self.stretch(columns, 0..self.rows())
     }
 
-    /// The rows at these ascending places, with all columns.
+    /// The rows at these places, with all columns.
     ///
     /// # Errors
     /// As [`Rows::stretch`].
@@ -46,8 +51,9 @@ pub trait Rows: Debug + Sync {
         let names = self.names();
         let mut taken: Option<Table> = None;
         let stretches = self.stretches(&names);
-        for (range, rows) in parts(&stretches, rows) {
-            let local: Vec<u32> = rows.iter().map(|row| row - range.start as u32).collect();
+        for (range, rows) in runs(&stretches, rows) {
+            let range = self.narrowed(range, rows);
+            let local = local(rows, range.start);
             let part = self.stretch(&names, range)?.take(&local);
             match &mut taken {
                 Some(taken) => taken.append(part),
@@ -61,17 +67,28 @@ pub trait Rows: Debug + Sync {
     }
 }
 
-/// The stretches that hold some of these ascending rows, each with those that it holds.
-pub(super) fn parts<'r>(
+/// Cuts rows where they change from one stretch to another: each run with its stretch. Ascending rows need each stretch once.
+pub(super) fn runs<'r>(
     stretches: &'r [Range<usize>],
     rows: &'r [u32],
 ) -> impl Iterator<Item = (Range<usize>, &'r [u32])> {
     let mut rest = rows;
-    stretches.iter().filter_map(move |range| {
-        let (own, after) = rest.split_at(rest.partition_point(|row| (*row as usize) < range.end));
+    std::iter::from_fn(move || {
+        let first = *rest.first()? as usize;
+        let range = stretches.get(stretches.partition_point(|range| range.end <= first))?;
+        let length = rest.iter().position(|row| !range.contains(&(*row as usize))).unwrap_or(rest.len());
+        let (own, after) = rest.split_at(length.max(1));
         rest = after;
-        (!own.is_empty()).then(|| (range.clone(), own))
+        Some((range.clone(), own))
     })
+}
+
+/// Rows counted from the first of a stretch.
+pub(super) fn local(rows: &[u32], first: usize) -> Cow<'_, [u32]> {
+    match first {
+        0 => Cow::Borrowed(rows),
+        first => Cow::Owned(rows.iter().map(|row| row - first as u32).collect()),
+    }
 }
 
 impl Rows for Table {

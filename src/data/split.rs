@@ -11,7 +11,7 @@ use super::duplicates::keep_together;
 use super::error::PlanFault;
 use super::folds;
 use super::parse::parse_boolean;
-use super::{Cell, Column, DataError, Table, Values};
+use super::{Cell, Column, DataError, Rows, Table, Values};
 use crate::num::random::{Stream, permutation};
 
 /// How rows are divided.
@@ -83,9 +83,19 @@ pub struct Split {
 ///
 /// # Errors
 /// [`DataError::Plan`] where a column is missing or does not say what it should, or a part that was asked for would be empty.
-pub fn split(table: &Table, plan: &SplitPlan, seed: u64) -> Result<Split, DataError> {
+pub fn split(rows: &dyn Rows, plan: &SplitPlan, seed: u64) -> Result<Split, DataError> {
+    // Only the columns that decide are looked at.
+    let by = match &plan.method {
+        SplitMethod::Stratified { by: column } | SplitMethod::Column { column } | SplitMethod::Group { column } => {
+            Some(column)
+        }
+        SplitMethod::All | SplitMethod::Random | SplitMethod::Sequential => None,
+    };
+    let names: Vec<&str> = plan.targets.iter().chain(by).map(String::as_str).collect();
+    let loaded = rows.load(&names)?;
+    let table: &Table = &loaded;
     if let Some(fold) = plan.fold {
-        return folds::split(table, plan, fold, seed);
+        return folds::split(rows, table, plan, fold, seed);
     }
     let targets = plan.targets.iter().map(|name| column(table, name)).collect::<Result<Vec<_>, _>>()?;
     let unlabelled = |row: u32| !targets.is_empty() && targets.iter().all(|target| target.is_missing(row as usize));
@@ -104,7 +114,7 @@ pub fn split(table: &Table, plan: &SplitPlan, seed: u64) -> Result<Split, DataEr
         SplitMethod::Group { column: name } => by_group(column(table, name)?, &usable, sizes(&usable, plan)?, seed)?,
     };
     if plan.together && matches!(plan.method, SplitMethod::Random | SplitMethod::Stratified { .. }) {
-        keep_together(table, &mut split);
+        keep_together(table.rows, rows.duplicates()?, &mut split);
         let parts = [("validation", plan.validation, &split.validation), ("test", plan.test, &split.test)];
         if let Some((name, ..)) = parts.iter().find(|(_, share, rows)| *share > 0.0 && rows.is_empty()) {
             let detail = format!(

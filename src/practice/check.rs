@@ -7,7 +7,7 @@ use super::{
     HeldOut, Verdict, beginning_rows, check_data, check_gradient, check_init, check_initial_loss,
     check_input_independent, check_lr_range, check_overfit, gradient_rows, overfit_rows, range_rows,
 };
-use crate::data::{DataError, Encoder, Examples, Table};
+use crate::data::{DataError, Encoder, Examples, Rows};
 use crate::nn::{Network, Penalties};
 use crate::train::Plan;
 
@@ -25,7 +25,7 @@ pub struct Subject<'a> {
     /// Its penalties, which are looked at apart from its loss.
     pub penalties: &'a Penalties,
     /// The dataset.
-    pub table: &'a Table,
+    pub table: &'a dyn Rows,
     /// How its rows become numbers.
     pub encoder: &'a Encoder,
     /// The rows that train.

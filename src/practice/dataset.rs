@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Verdict;
 use super::gradient::spread;
 use super::tell::{self, Labels};
-use crate::data::{DataError, Encoder, Examples, Kind, Table};
+use crate::data::{DataError, Encoder, Examples, Kind, Rows, Table};
 
 /// Rows that are looked at in the training part, and in what is held out; fewer where they are wide, so that the check costs
 /// little before a job.
@@ -94,7 +94,7 @@ pub struct HeldOut<'a> {
     /// Rows of validation and test in the table.
     pub rows: &'a [u32],
     /// Datasets of their own that validate or test.
-    pub tables: &'a [&'a Table],
+    pub tables: &'a [&'a dyn Rows],
 }
 
 /// Looks at the data of a run.
@@ -102,22 +102,25 @@ pub struct HeldOut<'a> {
 /// # Errors
 /// Rows that cannot be encoded.
 pub fn check_data(
-    table: &Table,
+    table: &dyn Rows,
     encoder: &Encoder,
     training: &[u32],
     held_out: HeldOut<'_>,
 ) -> Result<DataCheck, DataError> {
     let most = (VALUES / encoder.features().max(1)).clamp(FEWEST, ROWS);
     let rows = spread(training, most);
-    let sample = table.take(&rows);
-    let examples = encoder.encode::<f64>(table, &rows)?;
+    let sample = table.pick(&rows)?;
+    // The sample is encoded, not the dataset: that may be in a file.
+    let mut examples = encoder.encode::<f64>(&sample, &(0..rows.len() as u32).collect::<Vec<_>>())?;
+    examples.row_ids.clone_from(&rows);
     let labels = tell::labels(encoder, &examples);
     let seen = patterns(&examples);
     let columns = {
         let columns = encoder.input_columns().len().max(1);
-        let some = spread(&rows, (VALUES / columns).clamp(FEWEST, TELLING));
-        let labels = tell::labels(encoder, &encoder.encode::<f64>(table, &some)?);
-        tell::columns(&table.take(&some), encoder, &labels)
+        let places: Vec<u32> = (0..rows.len() as u32).collect();
+        let some = spread(&places, (VALUES / columns).clamp(FEWEST, TELLING));
+        let labels = tell::labels(encoder, &encoder.encode::<f64>(&sample, &some)?);
+        tell::columns(&sample.take(&some), encoder, &labels)
     };
     let mut findings = Vec::new();
     findings.extend(gives_away(&columns));
@@ -262,7 +265,7 @@ fn contradicting(
 
 /// How many held-out rows were looked at, and which of them stand in the training part too.
 fn shared(
-    table: &Table,
+    table: &dyn Rows,
     encoder: &Encoder,
     held_out: HeldOut<'_>,
     training: &Examples<f64>,
@@ -275,8 +278,8 @@ fn shared(
     let known: std::collections::HashSet<_> = (0..training.rows).map(|row| whole(training, row)).collect();
     let (mut looked_at, mut shared) = (0, Vec::new());
     let own = std::iter::once((table, spread(held_out.rows, most)));
-    let all = |other: &Table| spread(&(0..other.rows as u32).collect::<Vec<u32>>(), most);
-    let others = held_out.tables.iter().map(|other| (*other, all(other)));
+    let all = |other: &dyn Rows| spread(&(0..other.rows() as u32).collect::<Vec<u32>>(), most);
+    let others = held_out.tables.iter().map(|other| (*other, all(*other)));
     for (table, rows) in own.chain(others).filter(|(_, rows)| !rows.is_empty()) {
         let examples = encoder.encode::<f64>(table, &rows)?;
         looked_at += rows.len();

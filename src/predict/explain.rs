@@ -55,18 +55,11 @@ pub enum Put {
 }
 
 impl Predictor {
-    /// Deals out each input column anew `repeats` times and evaluates.
+    /// Deals out each input column of these rows anew `repeats` times and evaluates.
     ///
     /// # Errors
     /// As [`Predictor::evaluate`].
-    pub fn importance(
-        &self,
-        table: &Table,
-        rows: &[u32],
-        repeats: u64,
-        seed: u64,
-    ) -> Result<Vec<Importance>, PredictError> {
-        let mut table = table.take(rows);
+    pub fn importance(&self, mut table: Table, repeats: u64, seed: u64) -> Result<Vec<Importance>, PredictError> {
         let all: Vec<u32> = (0..table.rows as u32).collect();
         let whole = self.evaluate(&table, &all, 1)?;
         let mut found = Vec::new();
@@ -96,14 +89,8 @@ impl Predictor {
     ///
     /// # Errors
     /// [`PredictError`] where the column is no input.
-    pub fn dependence(
-        &self,
-        table: &Table,
-        rows: &[u32],
-        column: &str,
-        points: usize,
-    ) -> Result<Dependence, PredictError> {
-        let mut table = table.take(rows);
+    pub fn dependence(&self, table: &Table, column: &str, points: usize) -> Result<Dependence, PredictError> {
+        let mut table = table.clone();
         let all: Vec<u32> = (0..table.rows as u32).collect();
         let place = table.columns.iter().position(|known| known.name == column);
         let is_input = self.encoder.input_columns().contains(&column);
@@ -125,7 +112,7 @@ impl Predictor {
             };
             let predicted = self.predict_table(&table, &all)?;
             let targets = predicted.targets.into_iter().map(|target| means(target.values)).collect();
-            found.push(DependencePoint { row: rows[row as usize], put, targets });
+            found.push(DependencePoint { row, put, targets });
         }
         Ok(Dependence { column: column.to_owned(), points: found })
     }

@@ -3,7 +3,7 @@
 use super::{PredictError, PredictedValues, Predictor};
 use crate::data::encoder::TargetKind;
 use crate::data::examples::MISSING_CLASS;
-use crate::data::{Table, TargetColumn};
+use crate::data::{Rows, TargetColumn};
 use crate::nn::head::argmax;
 
 /// Predictions and true values of one target, over the rows that have one.
@@ -66,7 +66,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`PredictError`] where an input or target column is missing or a cell is not what was learned.
-    pub fn judge(&self, table: &Table, rows: &[u32]) -> Result<Vec<Judged>, PredictError> {
+    pub fn judge(&self, table: &dyn Rows, rows: &[u32]) -> Result<Vec<Judged>, PredictError> {
         let truths = self.encoder.truths(table, rows)?;
         let predicted = self.predict_table(table, rows)?;
         let together = self.encoder.targets().iter().zip(truths).zip(predicted.targets);

@@ -2,7 +2,7 @@
 
 use super::model::Weights;
 use super::{PredictError, Predictor};
-use crate::data::Table;
+use crate::data::Rows;
 use crate::nn::Network;
 use crate::nn::optimizer::{Lbfgs, Method, Optimizer, Sparse};
 use crate::nn::schedule::{Rule, Schedule, Unit};
@@ -23,7 +23,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`PredictError`] where the rows do not fit the encoder.
-    pub fn linear(&self, table: &Table, train_rows: &[u32], seed: u64) -> Result<Option<Predictor>, PredictError> {
+    pub fn linear(&self, table: &dyn Rows, train_rows: &[u32], seed: u64) -> Result<Option<Predictor>, PredictError> {
         let mut architecture = self.model.network.architecture().clone();
         (architecture.input_dropout, architecture.input_noise, architecture.activation_sparsity) = (0.0, 0.0, None);
         architecture.hidden.clear();
@@ -65,9 +65,9 @@ impl Predictor {
     }
 
     /// The last checkpoint; `None` where the run failed.
-    fn train<T: Real>(&self, plan: &Plan, table: &Table, rows: &[u32]) -> Result<Option<Vec<u8>>, PredictError> {
+    fn train<T: Real>(&self, plan: &Plan, table: &dyn Rows, rows: &[u32]) -> Result<Option<Vec<u8>>, PredictError> {
         let train = self.encoder.encode::<T>(table, rows)?;
-        let data = Dataset { train, validation: None, test: None };
+        let data = Dataset { train: train.into(), validation: None, test: None };
         let outcome = train::fit(plan, &data, Start::Fresh, &mut Unobserved);
         Ok(outcome.ok().and_then(|outcome| outcome.set.last).map(|saved| saved.bytes))
     }

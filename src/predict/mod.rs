@@ -13,7 +13,7 @@ pub use linear::LINEAR_BUDGET;
 
 use crate::data::encoder::TargetKind;
 use crate::data::error::RowFault;
-use crate::data::{Cell, DataError, Encoder, Table};
+use crate::data::{Cell, DataError, Encoder, Rows};
 use crate::train::checkpoint::decode;
 use crate::train::{Checkpoint, CheckpointError};
 
@@ -129,7 +129,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`DataError`] where an input column is missing.
-    pub fn predict_table(&self, table: &Table, rows: &[u32]) -> Result<Predictions, PredictError> {
+    pub fn predict_table(&self, table: &dyn Rows, rows: &[u32]) -> Result<Predictions, PredictError> {
         let mut outputs = Outputs::new(&self.encoder);
         for rows in rows.chunks(CHUNK) {
             self.model.infer_table(&self.encoder, table, rows, &mut outputs)?;

@@ -2,7 +2,7 @@
 
 use super::{Outputs, PredictError};
 use crate::data::error::RowFault;
-use crate::data::{Cell, Encoder, Examples, Table};
+use crate::data::{Cell, Encoder, Examples, Rows};
 use crate::nn::{Batch, Network, Tokens, head};
 use crate::train::{Checkpoint, OwnUnit, Precision, Real};
 
@@ -53,7 +53,7 @@ impl Model {
     pub fn infer_table(
         &self,
         encoder: &Encoder,
-        table: &Table,
+        table: &dyn Rows,
         rows: &[u32],
         outputs: &mut Outputs,
     ) -> Result<(), PredictError> {

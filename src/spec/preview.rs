@@ -10,7 +10,7 @@ use crate::nn::schedule::{PlateauState, Time};
 /// What a job will be, before it is one: the answer of a dry run, ready to be serialised.
 ///
 /// `{"spec", "layers":[{"name","shape":[out, in],"parameters","activation",…}], "parameters", "rows", "training_rows", "steps_per_epoch", "steps",
-/// "memory_bytes", "exact", "schedule":{"step":[…],"learning_rate":[…]}, "warnings":[{"code","pointer","detail"}]}`.
+/// "memory_bytes", "data_in_memory", "exact", "schedule":{"step":[…],"learning_rate":[…]}, "warnings":[{"code","pointer","detail"}]}`.
 /// `exact` is false where one-hot or embedded columns make the counts an upper bound.
 pub fn preview(spec: &ResolvedSpec, schema: &Schema) -> Value {
     let sizes = &spec.sizes;
@@ -25,6 +25,7 @@ pub fn preview(spec: &ResolvedSpec, schema: &Schema) -> Value {
         "steps": spec.epochs.saturating_mul(sizes.steps_per_epoch),
         "schedule": schedule(spec),
         "memory_bytes": sizes.memory_bytes,
+        "data_in_memory": sizes.data_in_memory,
         "exact": sizes.exact,
         "warnings": spec.warnings,
     })

@@ -207,6 +207,7 @@ fn read(mut proof: Proof<'_>, request: &Value) -> Option<ResolvedSpec> {
     if let Some(schema) = proof.schema {
         other_datasets(&proof, &spec);
         spec.sizes = size::sizes(&spec, schema);
+        spec.sizes.choose(proof.limits.memory_bytes);
         size::fits(&proof, &spec);
         spec.checks = checks.unwrap_or_else(|| defaults::checks(&spec.sizes));
         rules::rules(&mut proof, &spec);

@@ -227,6 +227,11 @@ impl ResolvedSpec {
         self.sizes.memory_bytes
     }
 
+    /// Whether the data fit into memory, where so many bytes were admitted; else rows are streamed from a file, to the same bits.
+    pub fn fits_in_memory(&self, admitted: Option<u64>) -> bool {
+        admitted.is_none_or(|bytes| bytes >= self.sizes.whole_bytes) || self.sizes.streamed_bytes.is_none()
+    }
+
     /// Epochs at most.
     pub fn epochs(&self) -> u64 {
         self.epochs

@@ -14,6 +14,9 @@ use crate::data::encoder::{Encoding, Pooling};
 use crate::nn::Layout;
 use crate::nn::optimizer::Method;
 
+/// Bytes of stretches of a table that are held while it is encoded, at most.
+const STRETCHES: u64 = 12 << 20;
+
 /// What a job needs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sizes {
@@ -21,7 +24,13 @@ pub(super) struct Sizes {
     pub(super) parameters: u64,
     pub(super) training_rows: u64,
     pub(super) steps_per_epoch: u64,
+    /// Bytes that it needs; with the data in memory where they fit.
     pub(super) memory_bytes: u64,
+    /// Bytes that it needs with the data in memory,
+    pub(super) whole_bytes: u64,
+    /// and with the rows streamed from a file; `None` where each step needs all of them.
+    pub(super) streamed_bytes: Option<u64>,
+    pub(super) data_in_memory: bool,
     /// Whether the numbers are exact rather than an upper bound.
     pub(super) exact: bool,
 }
@@ -122,8 +131,29 @@ pub(super) fn sizes(spec: &ResolvedSpec, schema: &Schema) -> Sizes {
         (None, BatchSize::Rows(rows)) => rows.min(training_rows),
     };
     let steps_per_epoch = spec.steps_per_epoch(training_rows);
-    let memory_bytes = bytes(spec, schema, parameters, dense, tokens, activations, batch_rows);
-    Sizes { tensors, parameters, training_rows, steps_per_epoch, memory_bytes, exact }
+    let (whole_bytes, streamed_bytes) = bytes(spec, schema, parameters, dense, tokens, activations, batch_rows);
+    let is_full = matches!((&spec.batches, spec.batch_size), (None, BatchSize::Full));
+    Sizes {
+        tensors,
+        parameters,
+        training_rows,
+        steps_per_epoch,
+        memory_bytes: whole_bytes,
+        whole_bytes,
+        streamed_bytes: (!is_full).then_some(streamed_bytes),
+        data_in_memory: true,
+        exact,
+    }
+}
+
+impl Sizes {
+    /// Streams the rows where they do not fit into memory otherwise.
+    pub(super) fn choose(&mut self, limit: u64) {
+        let streamed = self.streamed_bytes.filter(|bytes| self.whole_bytes > limit && *bytes <= limit);
+        if let Some(bytes) = streamed {
+            (self.data_in_memory, self.memory_bytes) = (false, bytes);
+        }
+    }
 }
 
 fn hidden(name: &str, layer: &Layer, fan_in: u64) -> Shape {
@@ -154,6 +184,7 @@ fn output_activation(loss: &str) -> &'static str {
     }
 }
 
+/// Bytes that a job needs with its data in memory, and with its rows streamed.
 fn bytes(
     spec: &ResolvedSpec,
     schema: &Schema,
@@ -162,7 +193,7 @@ fn bytes(
     tokens: u64,
     activations: u64,
     batch_rows: u64,
-) -> u64 {
+) -> (u64, u64) {
     let real: u64 = if spec.is_f64() { 8 } else { 4 };
     // The weights, their gradient, the optimizer's state, the best weights so far and a checkpoint being written.
     // Several tasks have a second gradient, by which their pull is looked at.
@@ -174,12 +205,22 @@ fn bytes(
     // Datasets that validate or test are held as the job's own is.
     let others = [&schema.validation, &schema.test].into_iter().flatten().map(|other| other.rows);
     let rows = others.fold(schema.rows, u64::saturating_add);
-    let examples = rows.saturating_mul(row);
-    // The table itself while it is encoded: a number or a code for each cell.
-    let table = rows.saturating_mul(schema.columns.len() as u64).saturating_mul(8);
+    // What is known of each row whatever its width: its place in the split, in the order and in the table, its labels and its weight; and
+    // while the encoder is fitted the numbers of one column.
+    let labels = spec.targets.iter().map(|target| target.outputs).fold(2, u64::saturating_add).saturating_mul(real);
+    let known = rows.saturating_mul(labels.saturating_add(32));
+    // Stretches of the table as bytes and as numbers, while they are encoded.
+    let cells = rows.saturating_mul(schema.columns.len() as u64);
+    let stretches = cells.saturating_mul(24).min(STRETCHES);
     // Uploaded word vectors: the file and the numbers out of it.
     let vectors = spec.inputs.tables.iter().map(|table| table.given.saturating_mul(table.dim)).sum::<u64>();
-    [work, examples, table, vectors.saturating_mul(4 + real)].into_iter().fold(weights, u64::saturating_add)
+    let both =
+        [work, known, stretches, vectors.saturating_mul(4 + real)].into_iter().fold(weights, u64::saturating_add);
+    let whole = both.saturating_add(rows.saturating_mul(row));
+    // The batch, the one that is read ahead and the rows that are evaluated; and the sample by which the training part is judged.
+    let batches = batch_rows.saturating_mul(3).saturating_add(512).saturating_add(schema.rows / 32);
+    let streamed = both.saturating_add(batches.saturating_mul(row));
+    (whole, streamed)
 }
 
 /// Numbers that the optimizer keeps for each parameter.
@@ -222,13 +263,14 @@ pub(super) fn fits(proof: &Proof<'_>, spec: &ResolvedSpec) {
         pointer,
         format!(
             "the job would need about {} of memory for {} parameters (layer {} is {} × {}), and this server admits {} a job: take \
-             fewer units",
-            words(sizes.memory_bytes),
+             fewer units{}",
+            words(sizes.streamed_bytes.unwrap_or(sizes.whole_bytes)),
             grouped(sizes.parameters),
             largest.name,
             grouped(largest.shape[0]),
             grouped(largest.shape[1]),
             words(limit),
+            if sizes.streamed_bytes.is_none() { ", or a batch_size: \"full\" needs all rows in memory" } else { "" },
         ),
     );
 }

@@ -146,6 +146,20 @@ impl Store {
         Ok(Upload { sink, buffer: Vec::new(), bytes: 0, directory })
     }
 
+    /// Makes an empty file without a name in the data directory, for about so many bytes: it is gone when it is closed, however the process
+    /// ends. It blocks: call it from a blocking thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] where they would take room that is to stay free, [`StoreError::Io`].
+    pub fn file_scratch(&self, bytes: u64) -> Result<File, StoreError> {
+        let directory = &self.shared.directory;
+        directory.require_room()?;
+        if directory.free_bytes()? < directory.kept_free().saturating_add(bytes) {
+            return Err(StoreError::Full);
+        }
+        Ok(tempfile::tempfile_in(directory.incoming())?)
+    }
+
     /// Stages a file that `write` fills. It blocks: call it from a blocking thread.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::meter::Meter;
 use super::plan::OwnUnit;
 use super::view::Lists;
-use crate::data::{Examples, TargetColumn, examples::MISSING_CLASS};
+use crate::data::{BatchBuffer, DataError, Examples, Part, TargetColumn, examples::MISSING_CLASS};
 use crate::nn::{Head, Loss, Network, TaskLoss, Workspace, head};
 use crate::num::Real;
 
@@ -19,24 +19,25 @@ const SHARE: usize = 32;
 
 /// The rows by which the training part is judged in inference mode: evenly spaced, always the same, all where they are few.
 #[derive(Default)]
-pub(super) struct Sample<T> {
+pub(super) struct Sample<T: 'static> {
     /// `None`: the part itself.
-    rows: Option<Examples<T>>,
+    rows: Option<Part<T>>,
 }
 
 impl<T: Real> Sample<T> {
-    pub fn of(part: &Examples<T>) -> Sample<T> {
-        let count = (part.rows / SHARE).max(SAMPLE);
-        if part.rows <= count {
-            return Sample { rows: None };
+    pub fn of(part: &Part<T>) -> Result<Sample<T>, DataError> {
+        let rows = part.rows();
+        let count = (rows / SHARE).max(SAMPLE);
+        if rows <= count {
+            return Ok(Sample { rows: None });
         }
-        let places: Vec<u32> = (0..count).map(|i| (i * part.rows / count) as u32).collect();
+        let places: Vec<u32> = (0..count).map(|i| (i * rows / count) as u32).collect();
         let mut copy = part.buffer(count);
-        part.gather(&places, &mut copy);
-        Sample { rows: Some(copy.examples) }
+        part.gather(&places, &mut copy)?;
+        Ok(Sample { rows: Some(copy.examples.into()) })
     }
 
-    pub fn rows<'a>(&'a self, part: &'a Examples<T>) -> &'a Examples<T> {
+    pub fn rows<'a>(&'a self, part: &'a Part<T>) -> &'a Part<T> {
         self.rows.as_ref().unwrap_or(part)
     }
 }
@@ -78,22 +79,23 @@ pub(super) fn add_losses<T: Real>(
     network: &Network,
     parameters: &[T],
     buffers: &[T],
-    examples: &Examples<T>,
+    part: &Part<T>,
+    window: &mut BatchBuffer<T>,
     space: &mut Workspace<T>,
     lists: &mut Lists<T>,
     sums: &mut [TaskLoss],
     interrupted: &mut dyn FnMut() -> bool,
-) -> bool {
+) -> Result<bool, DataError> {
     sums.fill(TaskLoss::default());
-    for start in (0..examples.rows).step_by(ROWS) {
+    for start in (0..part.rows()).step_by(ROWS) {
         if start > 0 && interrupted() {
-            return false;
+            return Ok(false);
         }
-        let range = start..examples.rows.min(start + ROWS);
+        let (examples, range) = part.view(start..part.rows().min(start + ROWS), window)?;
         lists.with_batch(examples, range, true, |batch| network.loss(parameters, buffers, batch, space));
         sums.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
     }
-    true
+    Ok(true)
 }
 
 /// Evaluates in inference mode. `units` has one entry for each head.
@@ -105,44 +107,84 @@ pub fn evaluate<T: Real>(
     units: &[OwnUnit],
     threads: usize,
 ) -> Evaluation {
-    let heads = &network.architecture().heads;
-    let meter = Meter::new(network.architecture(), units);
-    let mut space = network.workspace(ROWS.min(examples.rows), threads);
-    let mut lists = Lists::default();
-    let mut sums = vec![TaskLoss::default(); heads.len()];
-    let mut details: Vec<Detail> = heads.iter().map(Detail::new).collect();
-    for start in (0..examples.rows).step_by(ROWS) {
-        let range = start..examples.rows.min(start + ROWS);
-        lists.with_batch(examples, range.clone(), true, |batch| network.loss(parameters, buffers, batch, &mut space));
-        sums.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
-        for (index, head) in heads.iter().enumerate() {
-            let unit = units.get(index).copied().unwrap_or_default();
-            let outputs = space.outputs(network, index);
-            details[index].add(head, outputs, &examples.targets[index], range.start, unit);
+    let mut evaluator = Evaluator::new(network, units, threads);
+    evaluator.add(parameters, buffers, examples);
+    evaluator.finish()
+}
+
+/// Evaluates in inference mode, some examples at a time.
+pub struct Evaluator<'a, T: 'static> {
+    network: &'a Network,
+    units: &'a [OwnUnit],
+    space: Workspace<T>,
+    lists: Lists<T>,
+    rows: usize,
+    sums: Vec<TaskLoss>,
+    details: Vec<Detail>,
+}
+
+impl<'a, T: Real> Evaluator<'a, T> {
+    /// Examples are given in pieces of a multiple of so many, but for the last: then the cut changes no bit.
+    pub const ROWS: usize = ROWS;
+
+    /// Has seen nothing yet.
+    pub fn new(network: &'a Network, units: &'a [OwnUnit], threads: usize) -> Evaluator<'a, T> {
+        let heads = &network.architecture().heads;
+        Evaluator {
+            network,
+            units,
+            space: network.workspace(ROWS, threads),
+            lists: Lists::default(),
+            rows: 0,
+            sums: vec![TaskLoss::default(); heads.len()],
+            details: heads.iter().map(Detail::new).collect(),
         }
     }
-    let task = |(index, detail): (usize, Detail)| {
-        let sum = &sums[index];
-        let (confusion, errors) = match detail {
-            Detail::Confusion(counts) => (Some(counts), None),
-            Detail::Errors(errors) => (None, Some(errors)),
-            Detail::None => (None, None),
-        };
-        let has_accuracy = matches!(heads[index].loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
-        let errors = errors.filter(|errors| errors.count > 0.0);
-        TaskEvaluation {
-            name: heads[index].name.clone(),
-            labelled: sum.labelled,
-            loss: if sum.labelled > 0.0 { meter.task_loss(index, sum) } else { f64::NAN },
-            accuracy: (has_accuracy && sum.labelled > 0.0).then(|| sum.correct / sum.labelled),
-            confusion,
-            mse: errors.as_ref().map(|errors| errors.squares / errors.count),
-            mae: errors.as_ref().map(|errors| errors.absolutes / errors.count),
-            r2: errors.as_ref().and_then(Errors::r2),
+
+    /// Looks at some examples.
+    pub fn add(&mut self, parameters: &[T], buffers: &[T], examples: &Examples<T>) {
+        let Evaluator { network, units, space, lists, sums, details, .. } = self;
+        for start in (0..examples.rows).step_by(ROWS) {
+            let range = start..examples.rows.min(start + ROWS);
+            lists.with_batch(examples, range.clone(), true, |batch| network.loss(parameters, buffers, batch, space));
+            sums.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
+            for (index, head) in network.architecture().heads.iter().enumerate() {
+                let unit = units.get(index).copied().unwrap_or_default();
+                let outputs = space.outputs(network, index);
+                details[index].add(head, outputs, &examples.targets[index], range.start, unit);
+            }
         }
-    };
-    let loss = meter.loss(&sums);
-    Evaluation { rows: examples.rows, loss, tasks: details.into_iter().enumerate().map(task).collect() }
+        self.rows += examples.rows;
+    }
+
+    /// What all examples say.
+    pub fn finish(self) -> Evaluation {
+        let Evaluator { network, units, rows, sums, details, .. } = self;
+        let heads = &network.architecture().heads;
+        let meter = Meter::new(network.architecture(), units);
+        let task = |(index, detail): (usize, Detail)| {
+            let sum = &sums[index];
+            let (confusion, errors) = match detail {
+                Detail::Confusion(counts) => (Some(counts), None),
+                Detail::Errors(errors) => (None, Some(errors)),
+                Detail::None => (None, None),
+            };
+            let has_accuracy = matches!(heads[index].loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
+            let errors = errors.filter(|errors| errors.count > 0.0);
+            TaskEvaluation {
+                name: heads[index].name.clone(),
+                labelled: sum.labelled,
+                loss: if sum.labelled > 0.0 { meter.task_loss(index, sum) } else { f64::NAN },
+                accuracy: (has_accuracy && sum.labelled > 0.0).then(|| sum.correct / sum.labelled),
+                confusion,
+                mse: errors.as_ref().map(|errors| errors.squares / errors.count),
+                mae: errors.as_ref().map(|errors| errors.absolutes / errors.count),
+                r2: errors.as_ref().and_then(Errors::r2),
+            }
+        };
+        let loss = meter.loss(&sums);
+        Evaluation { rows, loss, tasks: details.into_iter().enumerate().map(task).collect() }
+    }
 }
 
 /// What is counted beside the loss.

@@ -4,18 +4,18 @@ use super::checkpoint::Checkpoint;
 use super::observer::{Best, CheckpointSet, Observer, ObserverError, Progress, StopReason};
 use super::plan::Plan;
 use super::run::Run;
-use crate::data::Examples;
+use crate::data::{DataError, Part};
 use crate::num::Real;
 
 /// The encoded parts of a dataset.
-#[derive(Clone, Debug, Default)]
-pub struct Dataset<T> {
+#[derive(Clone, Debug)]
+pub struct Dataset<T: 'static> {
     /// Rows to learn from.
-    pub train: Examples<T>,
+    pub train: Part<T>,
     /// Rows that decide when to stop and which epoch is best.
-    pub validation: Option<Examples<T>>,
+    pub validation: Option<Part<T>>,
     /// Rows that decide nothing; their metrics (`test_…`, of the best weights) are told once, with the last epoch.
-    pub test: Option<Examples<T>>,
+    pub test: Option<Part<T>>,
 }
 
 /// What a run begins with.
@@ -69,6 +69,15 @@ pub enum Failure {
     /// Plan, data and start do not belong together.
     #[error("{0}")]
     Mismatch(String),
+    /// Rows that are not in memory could not be read.
+    #[error("{0}")]
+    Data(String),
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Failure {
+        Failure::Data(error.to_string())
+    }
 }
 
 /// Where a run diverged.

@@ -16,7 +16,7 @@ mod uploaded;
 mod view;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Saved};
-pub use evaluate::{Evaluation, TaskEvaluation, evaluate};
+pub use evaluate::{Evaluation, Evaluator, TaskEvaluation, evaluate};
 pub use fit::{Dataset, Divergence, Failure, Outcome, Start, fit};
 pub use observer::{
     Best, CheckpointSet, Directive, EpochReport, Event, Observer, ObserverError, Progress, StepReport, StopReason,

@@ -154,7 +154,7 @@ impl Order {
             Kind::Given { batches } => (&batches[step as usize], None),
             Kind::Joint { places, cuts, shuffle } => {
                 if *shuffle && begins {
-                    permutation(self.seed, Stream::Shuffle, epoch, cuts.rows, places);
+                    shuffled(self.seed, epoch, cuts.rows, places);
                 } else if places.is_empty() {
                     places.extend(0..cuts.rows as u32);
                 }
@@ -173,6 +173,38 @@ impl Order {
                 let chosen = draw(step);
                 (tasks[chosen].next(self.seed, epoch, chosen as u64, *shuffle), Some(chosen))
             }
+        }
+    }
+}
+
+/// Rows up to which an epoch's order is one permutation of all.
+const WHOLE: usize = 1 << 20;
+/// Above: rows that stay together on the disk,
+const BLOCK: usize = 1 << 10;
+/// and blocks that are shuffled with each other.
+const WINDOW: usize = 1 << 8;
+
+/// The order of an epoch's rows, by (seed, epoch, n) alone. Of very many rows, blocks of neighbours are permuted and the rows of each
+/// [`WINDOW`] of blocks among themselves: rows from a disk then come from few places at a time.
+fn shuffled(seed: u64, epoch: u64, n: usize, places: &mut Vec<u32>) {
+    if n <= WHOLE {
+        return permutation(seed, Stream::Shuffle, epoch, n, places);
+    }
+    let mut blocks = Vec::new();
+    permutation(seed, Stream::Shuffle, epoch, n.div_ceil(BLOCK), &mut blocks);
+    places.clear();
+    places.reserve_exact(n);
+    for (window, blocks) in blocks.chunks(WINDOW).enumerate() {
+        let start = places.len();
+        for block in blocks {
+            let first = *block as usize * BLOCK;
+            places.extend(first as u32..n.min(first + BLOCK) as u32);
+        }
+        // The step of the key keeps windows apart from each other and from the order of the blocks, which has 0.
+        let mut generator = generator(seed, Stream::Shuffle, epoch, window as u64 + 1);
+        let rows = &mut places[start..];
+        for last in (1..rows.len()).rev() {
+            rows.swap(last, below(&mut generator, last as u32 + 1) as usize);
         }
     }
 }
@@ -226,4 +258,28 @@ pub(super) fn labelled<T: Real>(column: &TargetColumn<T>, rows: usize) -> Vec<u3
         }
     };
     (0..rows).filter(|row| has_label(*row)).map(|row| row as u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn very_many_rows_come_once_each_and_from_few_places_at_a_time() {
+        let n = WHOLE + 12_345;
+        let (mut first, mut again, mut other) = (Vec::new(), Vec::new(), Vec::new());
+        shuffled(7, 3, n, &mut first);
+        shuffled(7, 3, n, &mut again);
+        shuffled(7, 4, n, &mut other);
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        let blocks: std::collections::HashSet<u32> = first[..10_000].iter().map(|row| row / BLOCK as u32).collect();
+        assert!(blocks.len() <= WINDOW && blocks.len() > WINDOW / 2, "{}", blocks.len());
+        first.sort_unstable();
+        assert!(first.iter().enumerate().all(|(at, row)| at as u32 == *row));
+        // What was the order of fewer rows is still that.
+        shuffled(7, 3, 1000, &mut first);
+        permutation(7, Stream::Shuffle, 3, 1000, &mut again);
+        assert_eq!(first, again);
+    }
 }

@@ -17,7 +17,7 @@ use super::order::Order;
 use super::plan::{Every, Plan, Switch};
 use super::tracker::Tracker;
 use super::view::Lists;
-use crate::data::{BatchBuffer, Examples};
+use crate::data::{BatchBuffer, Examples, Part};
 use crate::nn::clipping::{gradient_norm, max_norm, soft_threshold};
 use crate::nn::optimizer::{Lbfgs, Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::schedule::{PlateauState, Time};
@@ -65,6 +65,10 @@ pub(super) struct Run<'a, T: 'static> {
     lists: Lists<T>,
     indices: Vec<u32>,
     batch: BatchBuffer<T>,
+    /// The batch of the next step, where its rows are read from a file meanwhile.
+    ahead: Option<NextBatch>,
+    /// Rows of a file that are evaluated.
+    window: BatchBuffer<T>,
     losses: Vec<TaskLoss>,
     step_metrics: Vec<(String, f64)>,
     /// What the last step's batch added to each task, before the step.
@@ -74,6 +78,14 @@ pub(super) struct Run<'a, T: 'static> {
     layers: Option<LayerProbe<T>>,
     /// What the last look into the layers found; empty after an epoch without one.
     layer_metrics: Vec<(String, f64)>,
+}
+
+/// A batch whose turn comes: its step, its places and the task that it trains if it is one alone.
+struct NextBatch {
+    epoch: u64,
+    step: u64,
+    places: Vec<u32>,
+    active: Option<usize>,
 }
 
 /// How the end of an epoch went.
@@ -96,10 +108,10 @@ impl<'a, T: Real> Run<'a, T> {
     ) -> Result<Self, Failure> {
         let network = Network::new(plan.architecture.clone());
         let heads = plan.architecture.heads.len();
-        for examples in [Some(&data.train), data.validation.as_ref(), data.test.as_ref()].into_iter().flatten() {
-            check_width(plan, examples)?;
+        for part in [Some(&data.train), data.validation.as_ref(), data.test.as_ref()].into_iter().flatten() {
+            check_width(plan, part.labels())?;
         }
-        let order = Order::new(plan, &data.train, network.needs_two_rows())?;
+        let order = Order::new(plan, data.train.labels(), network.needs_two_rows())?;
         let steps = plan.epochs.saturating_mul(order.steps());
         let cycles = plan.schedule.cycles_momentum();
         let optimizer = if cycles { plan.optimizer.with_cycled_momentum() } else { plan.optimizer };
@@ -117,7 +129,7 @@ impl<'a, T: Real> Run<'a, T> {
             Switch::Auto => Some(steps.div_ceil(STEP_POINTS).max(1)),
         };
         let evaluated = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
-        let most = evaluated.into_iter().flatten().map(|examples| examples.rows).max().unwrap_or(0);
+        let most = evaluated.into_iter().flatten().map(Part::rows).max().unwrap_or(0);
         let mut run = Run {
             plan,
             data,
@@ -142,17 +154,19 @@ impl<'a, T: Real> Run<'a, T> {
             buffers_before: vec![T::ZERO; network.buffers().len()],
             space: network.workspace(longest, plan.threads),
             evaluation: network.workspace(most.min(ROWS), plan.threads),
-            sample: Sample::of(&data.train),
+            sample: Sample::of(&data.train)?,
             lists: Lists::default(),
             indices: Vec::with_capacity(longest),
             batch: data.train.buffer(longest),
+            ahead: None,
+            window: BatchBuffer::default(),
             losses: vec![TaskLoss::default(); heads],
             step_metrics: meter.step_names(),
             step_tasks: Vec::new(),
             meter,
             step_every,
-            probe: TaskProbe::new(plan, &network, data),
-            layers: LayerProbe::new(plan, &network, &data.train),
+            probe: TaskProbe::new(plan, &network, data)?,
+            layers: LayerProbe::new(plan, &network, &data.train)?,
             layer_metrics: Vec::new(),
             optimizer,
             network,
@@ -286,14 +300,39 @@ impl<'a, T: Real> Run<'a, T> {
         self.plan.schedule.learning_rate(self.plan.optimizer.learning_rate, self.time(), &self.plateau)
     }
 
+    /// Gathers the batch of this step; gives the task that it trains if it is one alone.
+    fn next_batch(&mut self) -> Result<Option<usize>, Failure> {
+        let (epoch, step) = (self.at.epoch, self.step_in_epoch);
+        let known = self.ahead.take().filter(|next| (next.epoch, next.step) == (epoch, step));
+        let active = match known {
+            Some(next) => {
+                self.indices = next.places;
+                next.active
+            }
+            None => {
+                let (places, active) = self.order.batch(epoch, step);
+                self.indices.clear();
+                self.indices.extend_from_slice(places);
+                active
+            }
+        };
+        self.data.train.gather(&self.indices, &mut self.batch)?;
+        if self.data.train.is_spooled() {
+            let (epoch, step) = if step + 1 < self.order.steps() { (epoch, step + 1) } else { (epoch + 1, 0) };
+            if epoch < self.plan.epochs {
+                let (places, active) = self.order.batch(epoch, step);
+                self.data.train.expect(places);
+                self.ahead = Some(NextBatch { epoch, step, places: places.to_vec(), active });
+            }
+        }
+        Ok(active)
+    }
+
     /// One step.
     fn step(&mut self) -> Result<(), Failure> {
         let time = self.time();
         let learning_rate = self.learning_rate();
-        let (places, active) = self.order.batch(self.at.epoch, self.step_in_epoch);
-        self.indices.clear();
-        self.indices.extend_from_slice(places);
-        self.data.train.gather(&self.indices, &mut self.batch);
+        let active = self.next_batch()?;
         self.buffers_before.copy_from_slice(&self.buffers);
         let noise = Noise { seed: self.plan.seed, epoch: self.at.epoch, step: self.at.step };
         let Run { network, parameters, buffers, penalties, space, gradient, lists, batch, .. } = self;

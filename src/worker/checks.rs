@@ -6,7 +6,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::recorder::Recorder;
 use super::run::Session;
-use crate::data::{Encoder, Table};
+use crate::data::{Encoder, Rows};
 use crate::practice::diagnosis::Checked;
 use crate::practice::{self, HeldOut, Verdict};
 use crate::spec::ResolvedSpec;
@@ -17,7 +17,7 @@ use crate::train::{Plan, Real, Start};
 pub(super) struct Subject<'a, T> {
     pub spec: &'a ResolvedSpec,
     pub plan: &'a Plan,
-    pub table: &'a Table,
+    pub table: &'a dyn Rows,
     pub encoder: &'a Encoder,
     pub train_rows: &'a [u32],
     pub held_out: HeldOut<'a>,
@@ -62,8 +62,15 @@ fn check<T: Real>(
     let weights = first_weights(start);
     let weights = weights.as_ref().map(|(parameters, buffers)| (parameters.as_slice(), buffers.as_slice()));
     let penalties = spec.penalties();
-    let subject =
-        practice::Subject { plan, penalties: &penalties, table, encoder, train_rows, held_out: *held_out, weights };
+    let subject = practice::Subject {
+        plan,
+        penalties: &penalties,
+        table: *table,
+        encoder,
+        train_rows,
+        held_out: *held_out,
+        weights,
+    };
     let Some(practice::Report { verdict, advice, document }) = practice::check(kind, &subject)? else {
         let message = format!("the check {kind} is not run by this version");
         let data = json!({"code": "check_unknown", "kind": kind});

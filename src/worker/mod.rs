@@ -9,6 +9,7 @@ mod autotrain;
 mod budget;
 mod checks;
 mod control;
+mod encoded;
 mod failure;
 mod family;
 mod findings;

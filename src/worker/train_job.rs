@@ -4,18 +4,19 @@ use chrono::Utc;
 use serde_json::json;
 
 use super::checks::{self, Subject};
+use super::encoded::{self, Sources};
 use super::failure::Failure;
 use super::findings::{self, End, Findings};
 use super::observer::{self, Settings, Watch};
 use super::recorder::Recorder;
 use super::run::{Ended, Session};
 use super::start;
-use crate::data::{self, DataError, Encoder, Table};
+use crate::data::{self, DataError, Encoder, Part, Rows, StoredTable};
 use crate::id::DatasetId;
 use crate::practice::HeldOut;
 use crate::practice::diagnosis::{Curves, Diverged, Facts};
 use crate::spec::{self, ResolvedSpec, Schema};
-use crate::store::{Dataset, Level, NewEvent};
+use crate::store::{Dataset, Level, NewEvent, StoreError};
 use crate::train::{self, Real, Start, StopReason};
 
 /// Trains a job from its last checkpoint, or from the start.
@@ -33,11 +34,11 @@ struct Material {
     spec: ResolvedSpec,
     /// What the diagnosis looks at.
     facts: Facts,
-    table: Table,
+    table: StoredTable,
     /// A validation set of its own.
-    validation: Option<Table>,
+    validation: Option<StoredTable>,
     /// A test set of its own.
-    test: Option<Table>,
+    test: Option<StoredTable>,
 }
 
 fn load(session: &Session<'_>) -> Result<Material, Failure> {
@@ -91,13 +92,14 @@ pub(super) fn schema_of(dataset: &Dataset) -> Result<Schema, Failure> {
     .map_err(|error| Failure::data(format!("the profile of the dataset cannot be read: {error}")))
 }
 
-fn open(session: &Session<'_>, dataset: &Dataset) -> Result<Table, Failure> {
-    Ok(Table::open(&session.store.dataset_table(dataset))?)
+fn open(session: &Session<'_>, dataset: &Dataset) -> Result<StoredTable, Failure> {
+    Ok(StoredTable::open(&session.store.dataset_table(dataset))?)
 }
 
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match error {
+            DataError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => StoreError::Full.into(),
             DataError::Io(error) => {
                 tracing::error!(%error, "a table file cannot be read");
                 Failure::data("the stored table cannot be read")
@@ -109,7 +111,7 @@ impl From<DataError> for Failure {
 
 fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Material) -> Result<Ended, Failure> {
     let Material { spec, facts, table, validation, test } = material;
-    let parts = data::split::split(table, &spec.split_plan(), spec.seed())?;
+    let mut parts = data::split::split(table, &spec.split_plan(), spec.seed())?;
     let vectors = start::word_vectors::<T>(session, spec)?;
     let mut encoder_plan = spec.encoder_plan();
     for (name, vectors) in &vectors {
@@ -117,21 +119,19 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         table.into_iter().for_each(|table| table.words.clone_from(&vectors.words));
     }
     let encoder = Encoder::fit(table, &encoder_plan, &parts.train)?;
-    let encode = |table: &Table, rows: &[u32]| encoder.encode::<T>(table, rows);
-    let some = |other: &Option<Table>, rows: &[u32]| match other {
-        Some(other) => encode(other, &(0..other.rows as u32).collect::<Vec<_>>()).map(Some),
-        None => (!rows.is_empty()).then(|| encode(table, rows)).transpose(),
-    };
-    let data = train::Dataset {
-        train: encode(table, &parts.train)?,
-        validation: some(validation, &parts.validation)?,
-        // Of a cross-validation the test part is set aside: no fold looks at it.
-        test: if spec.is_fold() { None } else { some(test, &parts.test)? },
-    };
-    let plan = spec.plan(&encoder, data.train.rows);
-    if let Some(stop) = session.control.asked() {
-        return Ok(Ended::Stopped { stop, set: None });
+    let in_memory = spec.fits_in_memory(session.job.memory_bytes);
+    let sources = Sources { own: table, validation: validation.as_ref(), test: test.as_ref() };
+    if spec.is_fold() {
+        parts.test.clear(); // of a cross-validation the test part is set aside: no fold looks at it
     }
+    let excluded = parts.excluded.len();
+    let encoded = encoded::encode::<T>(session, &encoder, &sources, &parts, in_memory)?;
+    drop(parts); // the examples know their rows
+    let (Some(data), None) = (encoded, session.control.asked()) else {
+        let stop = session.control.asked().unwrap_or(super::control::Stop::Drain);
+        return Ok(Ended::Stopped { stop, set: None });
+    };
+    let plan = spec.plan(&encoder, data.train.rows());
     let start = start::start::<T>(session, recorder, spec, &plan)?;
     let start = match start {
         Start::Fresh if !vectors.is_empty() => train::start_with_vectors(&plan, &encoder, &vectors),
@@ -143,14 +143,19 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
     };
     recorder.latest().facts = serde_json::to_value(facts).ok();
     let mut findings = Findings::new(facts.clone(), spec.to_json(), curves);
-    let held_out: Vec<u32> = parts.validation.iter().chain(&parts.test).copied().collect();
-    let others: Vec<&Table> = validation.iter().chain(test).collect();
+    // Rows of datasets of their own are looked at there.
+    let own = |part: &Option<Part<T>>, other: &Option<StoredTable>| match (part, other) {
+        (Some(part), None) => part.labels().row_ids.clone(),
+        _ => Vec::new(),
+    };
+    let held_out = [own(&data.validation, validation), own(&data.test, test)].concat();
+    let others: Vec<&dyn Rows> = validation.iter().chain(test).map(|other| other as &dyn Rows).collect();
     let subject = Subject {
         spec,
         plan: &plan,
         table,
         encoder: &encoder,
-        train_rows: &parts.train,
+        train_rows: &data.train.labels().row_ids,
         held_out: HeldOut { rows: &held_out, tables: &others },
         start: &start,
     };
@@ -158,14 +163,14 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         findings.end(recorder, End { epochs_done: false, diverged: None });
         return Err(failure);
     }
-    let rows = |part: &Option<data::Examples<T>>| part.as_ref().map_or(0, |examples| examples.rows);
-    let (train_rows, validation_rows, test_rows) = (data.train.rows, rows(&data.validation), rows(&data.test));
+    let rows = |part: &Option<Part<T>>| part.as_ref().map_or(0, Part::rows);
+    let (train_rows, validation_rows, test_rows) = (data.train.rows(), rows(&data.validation), rows(&data.test));
     recorder.event(NewEvent {
         level: Level::Info,
         kind: "log",
         message: format!("training on {train_rows} rows, validating on {validation_rows}, testing on {test_rows}"),
         data: json!({"code": "parts", "train": train_rows, "validation": validation_rows, "test": test_rows,
-                     "excluded": parts.excluded.len(), "features": encoder.features()}),
+                     "excluded": excluded, "features": encoder.features(), "data_in_memory": in_memory}),
         at: Utc::now(),
     });
     let keep = keep(spec);
@@ -201,6 +206,7 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
             // The recorder knows the store's error, and says it when the job is let go of.
             Err(Failure::new("store", "The store failed", error.to_string(), json!({})))
         }
+        Err(train::Failure::Data(detail)) => Err(Failure::data(detail)),
         Err(train::Failure::Mismatch(detail)) => {
             Err(Failure::new("mismatch", "Start, plan and data do not belong together", detail, json!({})))
         }

@@ -165,7 +165,7 @@ fn a_training_step_allocates_nothing() {
     ];
     for (case, plan) in cases.iter().enumerate() {
         let mut watch = Watch::default();
-        let data = Dataset { train: examples(3000), validation: None, test: None };
+        let data = Dataset { train: examples(3000).into(), validation: None, test: None };
         fit(plan, &data, Start::Fresh, &mut watch).unwrap();
         assert!(watch.compared > 40, "case {case}: {} steps were compared", watch.compared);
         assert_eq!(watch.allocations, 0, "case {case}: allocations in {} steps", watch.compared);

@@ -33,7 +33,7 @@ pub fn dataset<T: Real>(golden: &Value) -> Dataset<T> {
         row_ids: (0..rows.len() as u32).collect(),
         ..Examples::default()
     };
-    Dataset { train, validation: None, test: None }
+    Dataset { train: train.into(), validation: None, test: None }
 }
 
 /// A plan over the golden batches that does nothing special.

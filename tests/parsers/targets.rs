@@ -85,7 +85,7 @@ fn table<'a>(bytes: &[u8], asked: impl IntoIterator<Item = (&'a str, &'a str)>) 
             for column in &table.columns {
                 assert_eq!(column.len(), table.rows, "{}", column.name);
             }
-            let profile = profile::profile(&table);
+            let profile = profile::profile_table(&table).expect("a table in memory is read");
             assert_eq!(profile.columns.len(), table.columns.len());
             for column in &profile.columns {
                 assert!(column.missing <= table.rows as u64 && column.distinct <= table.rows as u64, "{column:?}");
@@ -166,7 +166,7 @@ fn given() -> &'static (Table, Schema) {
     GIVEN.get_or_init(|| {
         let (table, _) =
             formats::ingest_bytes(rows().as_bytes(), &ParseOptions::default()).expect("rows that are read");
-        let schema = Schema::from_profile(table.rows as u64, &profile::profile(&table));
+        let schema = Schema::from_profile(table.rows as u64, &profile::profile_table(&table).expect("a table in memory is read"));
         (table, schema)
     })
 }

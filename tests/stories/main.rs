@@ -41,6 +41,7 @@ mod same_bits;
 mod server;
 mod soak;
 mod splitting;
+mod streaming;
 mod upgrades;
 mod uploads;
 mod warm_start;

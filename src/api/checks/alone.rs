@@ -19,7 +19,7 @@ use crate::api::jobs::job_id;
 use crate::api::models;
 use crate::api::problem::{Fault, Kind, Problem, ProblemBody, shortened};
 use crate::api::specs;
-use crate::data::{Encoder, Table, split, vectors};
+use crate::data::{Encoder, Rows, StoredTable, split, vectors};
 use crate::id::JobId;
 use crate::practice;
 use crate::spec::ResolvedSpec;
@@ -143,7 +143,7 @@ async fn run(app: App, wanted: Wanted, key: Option<IdempotencyKey>) -> Result<Re
     let held_out = held_out.iter().map(|other| app.store().dataset_table(other)).collect();
     let vectors = vector_files(&app, &spec).await?;
     let material = Material { kind: wanted.kind, spec, dataset, held_out, vectors, checkpoint };
-    let report = app.blocking(move || check(&material, &Table::open(&path)?)).await?;
+    let report = app.blocking(move || check(&material, &StoredTable::open(&path)?)).await?;
     answer(&app.store().report_put(job, report, key).await?)
 }
 
@@ -163,13 +163,13 @@ async fn vector_files(app: &App, spec: &ResolvedSpec) -> Result<Vec<(String, Pat
 }
 
 /// Splits, encodes and checks (blocking).
-fn check(material: &Material, table: &Table) -> Result<NewReport, Problem> {
+fn check(material: &Material, table: &StoredTable) -> Result<NewReport, Problem> {
     let Material { kind, spec, held_out: others, vectors, checkpoint, .. } = material;
     let split::Split { train: train_rows, validation: mut held_out, test, .. } =
         split::split(table, &spec.split_plan(), spec.seed())?;
     held_out.extend(test);
-    let others = others.iter().map(|path| Table::open(path)).collect::<Result<Vec<Table>, _>>()?;
-    let others: Vec<&Table> = others.iter().collect();
+    let others = others.iter().map(|path| StoredTable::open(path)).collect::<Result<Vec<StoredTable>, _>>()?;
+    let others: Vec<&dyn Rows> = others.iter().map(|other| other as &dyn Rows).collect();
     let vectors = vectors
         .iter()
         .map(|(table, path)| {

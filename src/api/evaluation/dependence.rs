@@ -83,7 +83,7 @@ pub(super) async fn picture(
 }
 
 fn draw(opened: &Opened, column: &str, points: usize, place: usize, class: Option<usize>) -> Result<String, Problem> {
-    let (found, rows) = explain::found(opened, column, points)?;
+    let (found, table) = explain::found(opened, column, points)?;
     let targets = opened.question.model.predictor.encoder().targets();
     let target = targets.get(place).ok_or_else(|| Problem::not_found("target", "first"))?;
     let what = |class: Option<usize>| match class.and_then(|class| target.classes.get(class)) {
@@ -91,7 +91,7 @@ fn draw(opened: &Opened, column: &str, points: usize, place: usize, class: Optio
         Some(class) => format!("mean probability of {class}"),
         None => format!("mean {}", target.name),
     };
-    let title = |what: String| format!("{what} along {column} · {rows} rows of {}", opened.part);
+    let title = |what: String| format!("{what} along {column} · {} rows of {}", table.rows, opened.part);
     let along = |put: Put| match put {
         Put::Number(number) => number,
         Put::Time(ms) => 1970.0 + ms as f64 / YEAR_MS,
@@ -121,7 +121,7 @@ fn draw(opened: &Opened, column: &str, points: usize, place: usize, class: Optio
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let bar = |point: &crate::predict::DependencePoint| {
         let mean = point.targets.get(place).and_then(|means| means.get(class)).copied().unwrap_or(f64::NAN);
-        (text(explain::value(opened, column, point)), mean, 0.0)
+        (text(explain::value(&table, column, point)), mean, 0.0)
     };
     let heading = what((!target.classes.is_empty()).then_some(class));
     Ok(bars(&Bars { title: title(heading), values: found.points.iter().map(bar).collect(), ..Bars::default() }))

@@ -12,6 +12,7 @@ use crate::api::conditional;
 use crate::api::extract::{FromParams, Params, Query};
 use crate::api::problem::{Problem, ProblemBody};
 use crate::data::table::format_datetime;
+use crate::data::{Rows, Table};
 use crate::predict::{Dependence, DependencePoint, Importance, Moved, Put};
 
 /// Rows that are looked at, at most: each column is predicted again and again.
@@ -76,7 +77,8 @@ pub(super) async fn importance(
 /// The columns, the most important first, and how many rows were looked at (blocking).
 pub(super) fn importances(opened: &Opened, repeats: u64) -> Result<(Vec<Importance>, usize), Problem> {
     let rows = opened.some_rows(MOST_ROWS);
-    let mut found = opened.question.model.predictor.importance(&opened.table, &rows, repeats, opened.question.seed)?;
+    let table = opened.table.pick(&rows)?;
+    let mut found = opened.question.model.predictor.importance(table, repeats, opened.question.seed)?;
     found.sort_by(|a, b| b.loss.mean.total_cmp(&a.loss.mean));
     Ok((found, rows.len()))
 }
@@ -138,10 +140,10 @@ pub(super) async fn dependence(
 }
 
 fn along(opened: &Opened, column: &str, points: usize) -> Result<Value, Problem> {
-    let (found, rows) = found(opened, column, points)?;
+    let (found, table) = found(opened, column, points)?;
     let targets = opened.question.model.predictor.encoder().targets();
     let points = found.points.iter().map(|point| {
-        let mut fields = Map::from_iter([("value".to_owned(), value(opened, column, point))]);
+        let mut fields = Map::from_iter([("value".to_owned(), value(&table, column, point))]);
         for (target, means) in targets.iter().zip(&point.targets) {
             let told = match (target.classes.as_slice(), means.as_slice()) {
                 ([], [mean]) => Value::from(*mean),
@@ -156,20 +158,20 @@ fn along(opened: &Opened, column: &str, points: usize) -> Result<Value, Problem>
         }
         Value::Object(fields)
     });
-    Ok(json!({"column": found.column, "split": opened.part, "rows": rows, "points": points.collect::<Vec<_>>()}))
+    Ok(json!({"column": found.column, "split": opened.part, "rows": table.rows, "points": points.collect::<Vec<_>>()}))
 }
 
 /// The dependence on a column, and how many rows were looked at (blocking).
-pub(super) fn found(opened: &Opened, column: &str, points: usize) -> Result<(Dependence, usize), Problem> {
-    let rows = opened.some_rows(MOST_ROWS);
-    Ok((opened.question.model.predictor.dependence(&opened.table, &rows, column, points)?, rows.len()))
+pub(super) fn found(opened: &Opened, column: &str, points: usize) -> Result<(Dependence, Table), Problem> {
+    let table = opened.table.pick(&opened.some_rows(MOST_ROWS))?;
+    Ok((opened.question.model.predictor.dependence(&table, column, points)?, table))
 }
 
 /// The value at a point, as the table would show it.
-pub(super) fn value(opened: &Opened, column: &str, point: &DependencePoint) -> Value {
+pub(super) fn value(table: &Table, column: &str, point: &DependencePoint) -> Value {
     match point.put {
         Some(Put::Number(number)) => number.into(),
         Some(Put::Time(ms)) => format_datetime(ms).into(),
-        None => opened.table.column(column).map_or(Value::Null, |column| column.cell(point.row as usize).to_json()),
+        None => table.column(column).map_or(Value::Null, |column| column.cell(point.row as usize).to_json()),
     }
 }

@@ -3,10 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{MOST_PROBABILITIES, OnParams, Opened, Part, Question, finite, report};
+use super::{Known, MOST_PROBABILITIES, OnParams, Opened, Part, Question, finite, report};
 use crate::api::App;
 use crate::api::problem::{Fault, Kind, Problem};
-use crate::data::Table;
 use crate::predict::{Judged, JudgedLabel, JudgedValues};
 use crate::score::Resampling;
 use crate::store::{Job, Status};
@@ -59,12 +58,10 @@ impl Folds {
     }
 
     /// Predicts each row by the fold that did not learn from it (blocking).
-    pub(super) fn judged(self) -> Result<(Table, Vec<Judged>), Problem> {
+    pub(super) fn judged(self) -> Result<Vec<Judged>, Problem> {
         let open = self.open()?;
         let judged = open.iter().map(|(opened, rows)| judge(opened, rows)).collect::<Result<Vec<_>, _>>()?;
-        let table = open.into_iter().next().map(|(opened, _)| opened.table);
-        let table = table.ok_or_else(|| Problem::internal("a cross-validation without folds"))?;
-        Ok((table, pooled(judged)))
+        Ok(pooled(judged))
     }
 
     /// The folds with their rows, fewer where all would not fit into memory.
@@ -101,7 +98,9 @@ impl Folds {
             rows_in_all += opened.rows.len();
         }
         let Some((first, _)) = open.first() else { return Err(Problem::internal("a cross-validation without folds")) };
-        let table = &first.table;
+        let mut rows: Vec<u32> = open.iter().flat_map(|(_, rows)| rows).copied().collect();
+        rows.sort_unstable();
+        let known = &Known::of_rows(&first.table, rows)?;
         let weighted = |of: &dyn Fn(usize) -> f64| {
             let sum: f64 = losses.iter().enumerate().map(|(fold, found)| of(fold) * found.rows as f64).sum();
             sum / losses.iter().map(|found| found.rows as f64).sum::<f64>().max(1.0)
@@ -115,12 +114,12 @@ impl Folds {
                 Some(linear) => linear.get(place).ok_or("the linear model has other outputs"),
                 None => Err("it is too much work beside an evaluation; fork the job with `hidden_layers` []"),
             };
-            let mut told = report::target(judged, &beside, wanted, table);
+            let mut told = report::target(judged, &beside, wanted, known);
             let task = |fold: usize| {
                 losses.get(fold).and_then(|found| found.tasks.get(place)).map_or(f64::NAN, |task| task.loss)
             };
             let each = all.iter().filter_map(|fold| fold.get(place));
-            let each: Vec<Value> = each.map(|judged| report::target(judged, &none, alone, table)).collect();
+            let each: Vec<Value> = each.map(|judged| report::target(judged, &none, alone, known)).collect();
             if let Some(fields) = told.as_object_mut() {
                 fields.shift_insert(1, "loss".to_owned(), finite(weighted(&task)));
                 let mut folds = measures(&each);

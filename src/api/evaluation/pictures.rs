@@ -90,7 +90,7 @@ pub(super) async fn picture(
         }
         let (kind, target) = (*kind, wanted.target);
         let svg = move || {
-            let (_, mut judged) = folds.judged()?;
+            let mut judged = folds.judged()?;
             let place = target.as_ref().map_or(Some(0), |name| judged.iter().position(|one| one.name == *name));
             match place.filter(|place| *place < judged.len()) {
                 Some(place) => draw_judged(kind, judged.swap_remove(place), PART),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::data::{Kind, Table};
+use super::Known;
 use crate::predict::{Judged, JudgedLabel, JudgedValues};
 use crate::score::{self, Confusion, Interval, Measure, Ranking, Resampling, Undefined};
 
@@ -54,7 +54,7 @@ impl Fields {
 }
 
 /// The report of a target. `linear` is the linear model's judgement of the same rows, or why there is none.
-pub(super) fn target(judged: &Judged, linear: &Result<&Judged, &'static str>, wanted: Wanted, table: &Table) -> Value {
+pub(super) fn target(judged: &Judged, linear: &Result<&Judged, &'static str>, wanted: Wanted, known: &Known) -> Value {
     match &judged.values {
         JudgedValues::Classes { labels, training_counts, truth, best, probabilities } => {
             let subject = Classes { labels, counts: training_counts, rows: &judged.rows, truth, best, probabilities };
@@ -65,7 +65,7 @@ pub(super) fn target(judged: &Judged, linear: &Result<&Judged, &'static str>, wa
                 Ok(_) => Err("the linear model has other outputs"),
                 Err(reason) => Err(*reason),
             };
-            subject.report(&other, wanted, table)
+            subject.report(&other, wanted, known)
         }
         JudgedValues::Numbers { truth, predicted, training_mean } => {
             let subject = Numbers { rows: &judged.rows, truth, predicted, training_mean: *training_mean };
@@ -76,24 +76,24 @@ pub(super) fn target(judged: &Judged, linear: &Result<&Judged, &'static str>, wa
                 Ok(_) => Err("the linear model has other outputs"),
                 Err(reason) => Err(*reason),
             };
-            subject.report(&other, wanted, table)
+            subject.report(&other, wanted, known)
         }
         JudgedValues::Labels(labels) => {
-            let known = |name: &str| match linear {
+            let linear_of = |name: &str| match linear {
                 Ok(Judged { values: JudgedValues::Labels(all), .. }) => {
                     all.iter().find(|one| one.label == name).ok_or("the linear model has other outputs")
                 }
                 Ok(_) => Err("the linear model has other outputs"),
                 Err(reason) => Err(*reason),
             };
-            let each = labels.iter().map(|one| (one.label.clone(), label(one, &known(&one.label), wanted, table)));
+            let each = labels.iter().map(|one| (one.label.clone(), label(one, &linear_of(&one.label), wanted, known)));
             json!({"rows": judged.rows.len(), "labels": each.collect::<Map<String, Value>>()})
         }
     }
 }
 
 /// A yes-or-no label is a target of two classes.
-fn label(label: &JudgedLabel, linear: &Result<&JudgedLabel, &'static str>, wanted: Wanted, table: &Table) -> Value {
+fn label(label: &JudgedLabel, linear: &Result<&JudgedLabel, &'static str>, wanted: Wanted, known: &Known) -> Value {
     let both = |label: &JudgedLabel| -> Vec<f64> { label.probabilities.iter().flat_map(|p| [1.0 - p, *p]).collect() };
     let decide =
         |label: &JudgedLabel| -> Vec<u32> { label.probabilities.iter().map(|p| u32::from(*p > 0.5)).collect() };
@@ -112,7 +112,7 @@ fn label(label: &JudgedLabel, linear: &Result<&JudgedLabel, &'static str>, wante
         Ok((probabilities, best)) => Ok(Classes { probabilities, best, ..subject }),
         Err(reason) => Err(*reason),
     };
-    subject.report(&other, wanted, table)
+    subject.report(&other, wanted, known)
 }
 
 /// A target of classes with what was predicted of it.
@@ -136,7 +136,7 @@ impl Classes<'_> {
         (scores, self.truth.iter().map(|truth| *truth as usize == class).collect())
     }
 
-    fn report(&self, linear: &Result<Classes<'_>, &'static str>, wanted: Wanted, table: &Table) -> Value {
+    fn report(&self, linear: &Result<Classes<'_>, &'static str>, wanted: Wanted, known: &Known) -> Value {
         let (k, mut fields) = (self.k(), Fields::default());
         fields.put("rows", self.rows.len());
         let losses = score::log_losses(self.probabilities, k, self.truth);
@@ -167,7 +167,7 @@ impl Classes<'_> {
             let class = |class: u32| self.labels.get(class as usize).cloned();
             let told = json!({"loss": losses[at], "truth": class(self.truth[at]), "predicted": class(self.best[at]),
                 "probability_of_truth": own});
-            row(table, self.rows[at], told)
+            row(known, self.rows[at], told)
         });
         fields.put("worst", named.collect::<Vec<_>>());
         fields.into_value()
@@ -329,7 +329,7 @@ struct Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    fn report(&self, linear: &Result<Numbers<'_>, &'static str>, wanted: Wanted, table: &Table) -> Value {
+    fn report(&self, linear: &Result<Numbers<'_>, &'static str>, wanted: Wanted, known: &Known) -> Value {
         let mut fields = Fields::default();
         let found = score::score_numbers(self.truth, self.predicted);
         fields.put("rows", found.rows);
@@ -361,7 +361,7 @@ impl Numbers<'_> {
         let sizes: Vec<f64> = (0..self.rows.len()).map(|at| residual(at).abs()).collect();
         let named = worst(&sizes, wanted.worst).into_iter().map(|at| {
             let told = json!({"error": sizes[at], "truth": self.truth[at], "predicted": self.predicted[at]});
-            row(table, self.rows[at], told)
+            row(known, self.rows[at], told)
         });
         fields.put("worst", named.collect::<Vec<_>>());
         fields.into_value()
@@ -416,11 +416,9 @@ fn worst(losses: &[f64], count: usize) -> Vec<usize> {
 }
 
 /// A row by its number in the file (from 0, the line of names not counted), with its identifiers.
-fn row(table: &Table, row: u32, told: Value) -> Value {
+fn row(known: &Known, row: u32, told: Value) -> Value {
     let mut fields = Map::from_iter([("row".to_owned(), Value::from(row))]);
-    let identifiers = table.columns.iter().filter(|column| column.kind == Kind::Identifier);
-    let ids: Map<String, Value> =
-        identifiers.map(|column| (column.name.clone(), column.cell(row as usize).to_json())).collect();
+    let ids = known.of(row);
     if !ids.is_empty() {
         fields.insert("id".to_owned(), Value::Object(ids));
     }

@@ -1,74 +1,213 @@
 //! Encoding of rows, from tables and from clients, with a fitted encoder.
 
+use std::collections::{HashMap, HashSet};
+
 use super::categories::truth;
 use super::datetime::time;
 use super::numeric::number;
 use super::target::too_large;
 use super::words::for_each_word;
-use super::{Encoder, FittedInput, Input, PAD, Pooling, UNKNOWN, cell_of, fitting_column};
+use super::{Encoder, FittedInput, Input, PAD, Pooling, UNKNOWN, cell_of, encode_targets, is_there};
 use crate::data::encoder::categories::label;
 use crate::data::error::{PlanFault, RowFault};
-use crate::data::{Cell, Column, DataError, Examples, Table, TokenColumn};
+use crate::data::part::PartWriter;
+use crate::data::rows::{local, runs};
+use crate::data::{Cell, Column, DataError, Examples, Rows, Table, TokenColumn, Values};
 use crate::num::Real;
 
 /// Faults of a table's rows after which there is no use in looking for more.
 const MOST_FAULTS: usize = 100;
 
+/// Rows that are encoded together, column by column: their features stay in the cache.
+const TILE: usize = 64;
+
 impl Encoder {
-    pub(super) fn encode_table<T: Real>(
+    pub(super) fn encode_rows_of<T: Real>(
         &self,
-        table: &Table,
+        from: &dyn Rows,
         rows: &[u32],
         labelled: bool,
     ) -> Result<Examples<T>, DataError> {
-        let columns = self.columns_of(table, rows, labelled)?;
-        let mut out = Examples::default();
-        self.empty(&mut out);
-        out.dense.reserve_exact(rows.len() * out.features);
-        let mut faults = Vec::new();
-        for (place, &row) in rows.iter().enumerate() {
-            let before = faults.len();
-            self.push_row(place, |input| cell_of(columns[input], row), &mut out, &mut faults);
-            for fault in &mut faults[before..] {
-                fault.row = row as usize;
-            }
-            if faults.len() >= MOST_FAULTS {
-                break;
-            }
-        }
-        out.row_ids = rows.to_vec();
-        if labelled && faults.is_empty() {
-            for target in &self.targets {
-                let encoded = target.encode(table, rows, &mut faults);
-                out.targets.push(encoded);
-            }
-            if let Some(column) = self.sample_weight.as_deref().and_then(|name| table.column(name)) {
-                out.weights = Some(weights(column, rows, &mut faults));
-            }
-        }
-        if faults.is_empty() { Ok(out) } else { Err(DataError::Rows(faults)) }
+        let mut parts = [PartWriter::in_memory()];
+        self.encode_parts(from, &[rows], labelled, &mut parts, &mut || false)?;
+        let [part] = parts;
+        Ok(part.into_examples())
     }
 
-    /// The columns of the inputs; every column that is missing is told at once.
-    fn columns_of<'a>(&self, table: &'a Table, rows: &[u32], labelled: bool) -> Result<Vec<&'a Column>, DataError> {
-        let mut faults = Vec::new();
-        let columns = self
-            .inputs
-            .iter()
-            .filter_map(|input| fitting_column(table, &input.column, "an input", &mut faults))
-            .collect();
-        if labelled {
-            for name in self.targets.iter().flat_map(|target| &target.columns) {
-                fitting_column(table, name, "a target", &mut faults);
+    /// Encodes the rows of several parts in one way through the dataset, each into its writer. Stops early, with `false`, when it is asked
+    /// to.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`]; where a spool cannot be written.
+    pub fn encode_parts<T: Real>(
+        &self,
+        from: &dyn Rows,
+        rows: &[&[u32]],
+        labelled: bool,
+        parts: &mut [PartWriter<T>],
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, DataError> {
+        let columns = self.columns_of(from, rows, labelled)?;
+        let tokens = self.inputs.iter().filter(|input| matches!(input.input, Input::Tokens { .. })).count();
+        for (part, rows) in parts.iter_mut().zip(rows) {
+            part.begin(rows.len(), self.features(), tokens);
+        }
+        let (mut faults, mut of_targets) = (Vec::new(), Vec::new());
+        let stretches = from.stretches(&columns);
+        let mut lists: Vec<_> = rows.iter().map(|rows| runs(&stretches, rows).peekable()).collect();
+        // Ascending rows of all parts meet in each stretch; rows in another order go through it again.
+        while let Some(range) = lists
+            .iter_mut()
+            .filter_map(|list| list.peek().map(|(range, _)| range.clone()))
+            .min_by_key(|range| range.start)
+        {
+            if interrupted() {
+                return Ok(false);
             }
-            if let Some(name) = &self.sample_weight {
-                fitting_column(table, name, "the sample weight", &mut faults);
+            // Of few rows only their neighbourhood is read.
+            let next = lists.iter_mut().filter_map(|list| list.peek().filter(|(own, _)| *own == range));
+            let read = next.map(|(_, rows)| from.narrowed(range.clone(), rows));
+            let read = read.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(range.clone());
+            let stretch = from.stretch(&columns, read.clone())?;
+            for (list, part) in lists.iter_mut().zip(parts.iter_mut()) {
+                if let Some((_, rows)) = list.next_if(|(own, _)| *own == range) {
+                    let within = local(rows, read.start);
+                    self.encode_stretch(&stretch, &within, read.start, part.examples(), &mut faults);
+                    if labelled && faults.is_empty() {
+                        self.label(&stretch, &within, read.start, part.examples(), &mut of_targets);
+                    }
+                    part.end_stretch()?;
+                    if faults.len() >= MOST_FAULTS {
+                        return Err(DataError::Rows(faults));
+                    }
+                }
             }
         }
-        if rows.iter().any(|row| *row as usize >= table.rows) {
-            faults.push(PlanFault { column: None, detail: format!("there are only {} rows", table.rows) });
+        if labelled {
+            // Parts without rows have the form of the others.
+            for part in parts.iter_mut().filter(|part| part.is_empty()) {
+                self.label(&Table::default(), &[], 0, part.examples(), &mut of_targets);
+                part.end_stretch()?;
+            }
+        }
+        match (faults.is_empty(), of_targets.is_empty()) {
+            (false, _) => Err(DataError::Rows(faults)),
+            (true, false) => Err(DataError::Rows(of_targets)),
+            (true, true) => Ok(true),
+        }
+    }
+
+    /// The columns that are needed; every column that is missing is told at once.
+    fn columns_of<'a>(&'a self, from: &dyn Rows, rows: &[&[u32]], labelled: bool) -> Result<Vec<&'a str>, DataError> {
+        let names = from.names();
+        let known: HashSet<&str> = names.iter().copied().collect();
+        let mut faults = Vec::new();
+        let mut columns: Vec<&str> = Vec::new();
+        let mut need = |name: &'a str, what: &str| {
+            if !known.contains(name) {
+                is_there(&names, name, what, &mut faults);
+            }
+            columns.push(name);
+        };
+        self.inputs.iter().for_each(|input| need(&input.column, "an input"));
+        if labelled {
+            self.targets.iter().flat_map(|target| &target.columns).for_each(|name| need(name, "a target"));
+            self.sample_weight.iter().for_each(|name| need(name, "the sample weight"));
+        }
+        if rows.iter().copied().flatten().any(|row| *row as usize >= from.rows()) {
+            faults.push(PlanFault { column: None, detail: format!("there are only {} rows", from.rows()) });
         }
         if faults.is_empty() { Ok(columns) } else { Err(DataError::Plan(faults)) }
+    }
+
+    /// Appends rows of a stretch, whose first row is `first` of the dataset.
+    fn encode_stretch<T: Real>(
+        &self,
+        stretch: &Table,
+        rows: &[u32],
+        first: usize,
+        out: &mut Examples<T>,
+        faults: &mut Vec<RowFault>,
+    ) {
+        let by_name: HashMap<&str, &Column> =
+            stretch.columns.iter().map(|column| (column.name.as_str(), column)).collect();
+        let columns: Vec<Option<&Column>> =
+            self.inputs.iter().map(|input| by_name.get(input.column.as_str()).copied()).collect();
+        let mut scratch = Vec::new();
+        let mut found: Vec<(usize, usize, String)> = Vec::new();
+        for rows in rows.chunks(TILE) {
+            let start = out.dense.len();
+            out.dense.resize(start + rows.len() * out.features, T::ZERO);
+            let (mut offset, mut token_column) = (0, 0);
+            for (place, (FittedInput { input, .. }, column)) in self.inputs.iter().zip(&columns).enumerate() {
+                let Some(column) = column else { continue };
+                let mut fault = |at: usize, detail: String| found.push((at, place, detail));
+                if let Input::Tokens { .. } = input {
+                    for (at, row) in rows.iter().enumerate() {
+                        let pushed = self.push_tokens(input, cell_of(column, *row), &mut out.tokens[token_column]);
+                        pushed.unwrap_or_else(|detail| fault(at, detail));
+                    }
+                    token_column += 1;
+                    continue;
+                }
+                let (width, stride) = (input.width(), out.features);
+                let tile = &mut out.dense[start..];
+                for (at, row) in rows.iter().enumerate() {
+                    let to = &mut tile[at * stride + offset..][..width];
+                    // Most inputs are numbers from columns of numbers: no cell is made of them.
+                    if let (Input::Numeric(numeric), Values::Numeric(values)) = (input, &column.values) {
+                        let x = values[*row as usize];
+                        let (scaled, missing) = numeric.encode((!x.is_nan()).then_some(x));
+                        to[0] = T::from_f64(scaled);
+                        if !to[0].is_finite() {
+                            fault(at, too_large::<T>(scaled));
+                        }
+                        if let (Some(missing), [_, flag]) = (missing, to) {
+                            *flag = T::from_f64(missing);
+                        }
+                        continue;
+                    }
+                    scratch.clear();
+                    match input.push_dense(cell_of(column, *row), &mut scratch) {
+                        Ok(()) => to.copy_from_slice(&scratch),
+                        Err(detail) => fault(at, detail),
+                    }
+                }
+                offset += width;
+            }
+            out.rows += rows.len();
+            out.row_ids.extend(rows.iter().map(|row| row + first as u32));
+            found.sort_by_key(|(at, place, _)| (*at, *place));
+            let mut last = None;
+            for (at, place, detail) in found.drain(..) {
+                if faults.len() >= MOST_FAULTS && last != Some(at) {
+                    break;
+                }
+                last = Some(at);
+                let column = self.inputs[place].column.clone();
+                faults.push(RowFault { row: rows[at] as usize + first, column, detail });
+            }
+            if faults.len() >= MOST_FAULTS {
+                return;
+            }
+        }
+    }
+
+    /// Appends targets and weights of rows of a stretch.
+    fn label<T: Real>(
+        &self,
+        stretch: &Table,
+        rows: &[u32],
+        first: usize,
+        out: &mut Examples<T>,
+        faults: &mut Vec<RowFault>,
+    ) {
+        encode_targets(&self.targets, stretch, rows, first, &mut out.targets, faults);
+        let Some(name) = self.sample_weight.as_deref() else { return };
+        let before = faults.len();
+        let found: Vec<T> = stretch.column(name).map_or(Vec::new(), |column| weights(column, rows, faults));
+        faults[before..].iter_mut().for_each(|fault| fault.row += first);
+        out.weights.get_or_insert_default().extend(found);
     }
 
     pub(super) fn encode_rows<T: Real>(&self, cells: &[Cell<'_>], out: &mut Examples<T>) -> Vec<RowFault> {

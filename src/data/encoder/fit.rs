@@ -8,40 +8,46 @@ use super::numeric::{NumericInput, number};
 use super::plan::{EncoderPlan, Encoding, InputPlan, MissingCategory, MissingTruth, Pooling, TargetPlan, Tokenizer};
 use super::vocabulary::WordCounter;
 use super::words::for_each_word;
-use super::{Encoder, FittedInput, FittedTarget, Input, VERSION, cell_of, fitting_column};
+use super::{Encoder, FittedInput, FittedTarget, Input, VERSION, cell_of, is_there};
 use crate::data::cell::Cell;
 use crate::data::encoder::categories::{label, truth};
 use crate::data::error::PlanFault;
-use crate::data::{Column, DataError, Table};
+use crate::data::rows::{local, runs};
+use crate::data::{DataError, Rows, Values};
 
 /// Categories of one one-hot input.
 const MOST_CATEGORIES: usize = 10_000;
 /// The word of missing categories that have a row of their own.
 const MISSING_WORD: &str = "<missing>";
 
-pub(super) fn fit(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Result<Encoder, DataError> {
-    let mut faults = check(table, plan, train);
+pub(super) fn fit(rows: &dyn Rows, plan: &EncoderPlan, train: &[u32]) -> Result<Encoder, DataError> {
+    let mut faults = check(rows.rows(), plan, train);
     if !faults.is_empty() {
         return Err(DataError::Plan(faults));
     }
+    let names = rows.names();
+    plan.inputs.iter().for_each(|input| is_there(&names, &input.column, "an input", &mut faults));
+    let targets = plan.targets.iter().flat_map(TargetPlan::column_names);
+    targets.for_each(|name| is_there(&names, name, "the target", &mut faults));
+    if let Some(name) = &plan.sample_weight {
+        is_there(&names, name, "the sample weight", &mut faults);
+    }
     let mut counters: Vec<WordCounter> = plan.tables.iter().map(WordCounter::new).collect();
     let mut inputs = Vec::with_capacity(plan.inputs.len());
-    for input in &plan.inputs {
-        let Some(column) = fitting_column(table, &input.column, "an input", &mut faults) else { continue };
-        match fit_input(column, input, plan, train, &mut counters) {
+    for input in plan.inputs.iter().filter(|input| names.contains(&input.column.as_str())) {
+        match fit_input(rows, input, plan, train, &mut counters) {
             Ok(fitted) => inputs.push(FittedInput { column: input.column.clone(), input: fitted }),
-            Err(detail) => faults.push(PlanFault { column: Some(input.column.clone()), detail }),
+            Err(Trouble::Plan(detail)) => faults.push(PlanFault { column: Some(input.column.clone()), detail }),
+            Err(Trouble::Data(error)) => return Err(error),
         }
     }
     let mut targets = Vec::with_capacity(plan.targets.len());
-    for target in &plan.targets {
-        match FittedTarget::fit(table, target, train) {
+    for target in plan.targets.iter().filter(|target| target.column_names().all(|name| names.contains(&name))) {
+        let columns: Vec<&str> = target.column_names().collect();
+        match FittedTarget::fit(&*rows.load(&columns)?, target, train) {
             Ok(fitted) => targets.push(fitted),
             Err(mut more) => faults.append(&mut more),
         }
-    }
-    if let Some(name) = &plan.sample_weight {
-        fitting_column(table, name, "the sample weight", &mut faults);
     }
     if !faults.is_empty() {
         return Err(DataError::Plan(faults));
@@ -50,8 +56,28 @@ pub(super) fn fit(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Result<En
     Ok(Encoder { version: VERSION, inputs, tables, targets, sample_weight: plan.sample_weight.clone() })
 }
 
+/// Why an input is not learned.
+enum Trouble {
+    /// Its column does not hold what the plan says.
+    Plan(String),
+    /// It cannot be read.
+    Data(DataError),
+}
+
+impl From<String> for Trouble {
+    fn from(detail: String) -> Trouble {
+        Trouble::Plan(detail)
+    }
+}
+
+impl From<DataError> for Trouble {
+    fn from(error: DataError) -> Trouble {
+        Trouble::Data(error)
+    }
+}
+
 /// What is wrong with the plan itself.
-fn check(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Vec<PlanFault> {
+fn check(rows: usize, plan: &EncoderPlan, train: &[u32]) -> Vec<PlanFault> {
     let mut faults = Vec::new();
     let mut fault = |column: Option<&str>, detail: &str| {
         faults.push(PlanFault { column: column.map(str::to_owned), detail: detail.to_owned() });
@@ -59,8 +85,8 @@ fn check(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Vec<PlanFault> {
     if train.is_empty() {
         fault(None, "the training part has no rows");
     }
-    if train.iter().any(|row| *row as usize >= table.rows) {
-        fault(None, &format!("the training part names a row behind the last, {}", table.rows));
+    if train.iter().any(|row| *row as usize >= rows) {
+        fault(None, &format!("the training part names a row behind the last, {rows}"));
     }
     if plan.inputs.is_empty() {
         fault(None, "there is no input: every column is a target, excluded, constant or an identifier");
@@ -84,19 +110,31 @@ fn check(table: &Table, plan: &EncoderPlan, train: &[u32]) -> Vec<PlanFault> {
 }
 
 fn fit_input(
-    column: &Column,
+    rows: &dyn Rows,
     plan: &InputPlan,
     whole: &EncoderPlan,
     train: &[u32],
     counters: &mut [WordCounter<'_>],
-) -> Result<Input, String> {
+) -> Result<Input, Trouble> {
+    // Numbers and long texts are gone through a stretch at a time; of all else a column is a code a row.
+    match &plan.encoding {
+        Encoding::Numeric { scale, missing, indicator, clip } => {
+            let values = numbers(rows, &plan.column, train)?;
+            return Ok(Input::Numeric(NumericInput::fit(values, *scale, *missing, *indicator, *clip)));
+        }
+        Encoding::Words { table, tokenizer, pooling, max_tokens } => {
+            let place = whole.tables.iter().position(|known| known.name == *table).unwrap_or_default();
+            return Ok(count_words(rows, &plan.column, train, (place, *tokenizer, *pooling, *max_tokens), counters)?);
+        }
+        _ => {}
+    }
+    let loaded = rows.load(&[&plan.column])?;
+    let Some(column) = loaded.column(&plan.column) else {
+        return Err(Trouble::Plan("is not in the dataset".into()));
+    };
     let cells = || train.iter().map(|row| (*row, cell_of(column, *row)));
     let table_of = |name: &str| whole.tables.iter().position(|table| table.name == name).unwrap_or_default();
     Ok(match &plan.encoding {
-        Encoding::Numeric { scale, missing, indicator, clip } => {
-            let values = present(cells(), number)?;
-            Input::Numeric(NumericInput::fit(values, *scale, *missing, *indicator, *clip))
-        }
         Encoding::Boolean { missing, indicator } => {
             let values = present(cells(), truth)?;
             let ones = values.iter().filter(|truth| **truth).count();
@@ -113,9 +151,9 @@ fn fit_input(
             let fitted = OneHotInput::fit(cells().map(|(_, cell)| cell), *unknown, missing);
             if fitted.categories.len() > MOST_CATEGORIES {
                 let found = fitted.categories.len();
-                return Err(format!(
+                return Err(Trouble::Plan(format!(
                     "has {found} categories, too many for one-hot ({MOST_CATEGORIES}); use an embedding"
-                ));
+                )));
             }
             Input::OneHot(fitted)
         }
@@ -136,27 +174,62 @@ fn fit_input(
         Encoding::Datetime { parts, missing, indicator } => {
             Input::Datetime(DatetimeInput::fit(&present(cells(), time)?, parts, *missing, *indicator))
         }
-        Encoding::Words { table, tokenizer, pooling, max_tokens } => {
-            let max_tokens = match pooling {
-                Pooling::Single => 1,
-                Pooling::Window { length } => *length,
-                Pooling::Sum | Pooling::Mean => *max_tokens,
-            };
-            let table = table_of(table);
-            for (_, cell) in cells() {
-                let Some(text) = label(cell) else { continue };
-                let mut count = 0;
-                for_each_word(&text, *tokenizer, |word| {
-                    if count < max_tokens {
-                        counters[table].count(word);
-                    }
-                    count += 1;
-                    count < max_tokens
-                });
-            }
-            Input::Tokens { table, pooling: *pooling, tokenizer: *tokenizer, max_tokens, fill: None }
+        Encoding::Numeric { .. } | Encoding::Words { .. } => {
+            return Err(Trouble::Plan("was to be learned a stretch at a time".into()));
         }
     })
+}
+
+/// The numbers of a column in the training rows that have one.
+fn numbers(rows: &dyn Rows, name: &str, train: &[u32]) -> Result<Vec<f64>, Trouble> {
+    let mut found = Vec::with_capacity(train.len());
+    let stretches = rows.stretches(&[name]);
+    for (range, own) in runs(&stretches, train) {
+        let part = rows.stretch(&[name], range.clone())?;
+        let Some(column) = part.column(name) else { continue };
+        let own = local(own, range.start);
+        if let Values::Numeric(values) = &column.values {
+            found.extend(own.iter().map(|row| values[*row as usize]).filter(|x| !x.is_nan()));
+            continue;
+        }
+        for row in own.iter() {
+            let read = number(cell_of(column, *row));
+            found.extend(read.map_err(|detail| format!("row {}: {detail}", *row as usize + range.start))?);
+        }
+    }
+    Ok(found)
+}
+
+/// Counts the words of a column in the training rows.
+fn count_words(
+    rows: &dyn Rows,
+    name: &str,
+    train: &[u32],
+    (table, tokenizer, pooling, max_tokens): (usize, Tokenizer, Pooling, usize),
+    counters: &mut [WordCounter<'_>],
+) -> Result<Input, DataError> {
+    let max_tokens = match pooling {
+        Pooling::Single => 1,
+        Pooling::Window { length } => length,
+        Pooling::Sum | Pooling::Mean => max_tokens,
+    };
+    let stretches = rows.stretches(&[name]);
+    for (range, own) in runs(&stretches, train) {
+        let part = rows.stretch(&[name], range.clone())?;
+        let Some(column) = part.column(name) else { continue };
+        for row in local(own, range.start).iter() {
+            let Some(text) = label(cell_of(column, *row)) else { continue };
+            let mut count = 0;
+            for_each_word(&text, tokenizer, |word| {
+                if count < max_tokens {
+                    counters[table].count(word);
+                }
+                count += 1;
+                count < max_tokens
+            });
+        }
+    }
+    Ok(Input::Tokens { table, pooling, tokenizer, max_tokens, fill: None })
 }
 
 /// What `read` finds in the cells that are not missing.

@@ -28,7 +28,8 @@ pub use vocabulary::{PAD, UNKNOWN, Vocabulary};
 pub(crate) use words::for_each_word;
 
 use super::error::{PlanFault, RowFault};
-use super::{Cell, Column, DataError, Examples, Table, TargetColumn};
+use super::rows::{local, runs};
+use super::{Cell, Column, DataError, Examples, Rows, Table, TargetColumn};
 use crate::num::Real;
 
 /// Version of the encoder's JSON.
@@ -93,8 +94,8 @@ impl Encoder {
     ///
     /// # Errors
     /// [`DataError::Plan`] with everything that the table cannot give.
-    pub fn fit(table: &Table, plan: &EncoderPlan, train_rows: &[u32]) -> Result<Encoder, DataError> {
-        fit::fit(table, plan, train_rows)
+    pub fn fit(rows: &dyn Rows, plan: &EncoderPlan, train_rows: &[u32]) -> Result<Encoder, DataError> {
+        fit::fit(rows, plan, train_rows)
     }
 
     /// Dense features of a row.
@@ -153,38 +154,45 @@ impl Encoder {
     ///
     /// # Errors
     /// [`DataError::Plan`] where columns are missing, [`DataError::Rows`] where cells are not what was learned.
-    pub fn encode<T: Real>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
-        self.encode_table(table, rows, true)
+    pub fn encode<T: Real>(&self, from: &dyn Rows, rows: &[u32]) -> Result<Examples<T>, DataError> {
+        self.encode_rows_of(from, rows, true)
     }
 
     /// Encodes rows of a table that need not have the targets.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
-    pub fn encode_inputs<T: Real>(&self, table: &Table, rows: &[u32]) -> Result<Examples<T>, DataError> {
-        self.encode_table(table, rows, false)
+    pub fn encode_inputs<T: Real>(&self, from: &dyn Rows, rows: &[u32]) -> Result<Examples<T>, DataError> {
+        self.encode_rows_of(from, rows, false)
     }
 
     /// The true values of each target in its own unit, whatever training does to them: what predictions are judged by.
     ///
     /// # Errors
     /// As [`Encoder::encode`].
-    pub fn truths(&self, table: &Table, rows: &[u32]) -> Result<Vec<TargetColumn<f64>>, DataError> {
-        let (mut missing, mut faults) = (Vec::new(), Vec::new());
-        for name in self.targets.iter().flat_map(|target| &target.columns) {
-            fitting_column(table, name, "a target", &mut missing);
-        }
+    pub fn truths(&self, from: &dyn Rows, rows: &[u32]) -> Result<Vec<TargetColumn<f64>>, DataError> {
+        let columns: Vec<&str> = self.targets.iter().flat_map(|target| &target.columns).map(String::as_str).collect();
+        let (names, mut missing, mut faults) = (from.names(), Vec::new(), Vec::new());
+        columns.iter().for_each(|name| is_there(&names, name, "a target", &mut missing));
         if !missing.is_empty() {
             return Err(DataError::Plan(missing));
         }
-        let truth = |target: &FittedTarget| match target.kind {
+        let plain = |target: &FittedTarget| match target.kind {
             TargetKind::Regression { .. } => {
-                let plain = FittedTarget { kind: TargetKind::Regression { standardize: false }, ..target.clone() };
-                plain.encode(table, rows, &mut faults)
+                FittedTarget { kind: TargetKind::Regression { standardize: false }, ..target.clone() }
             }
-            _ => target.encode(table, rows, &mut faults),
+            _ => target.clone(),
         };
-        let truths = self.targets.iter().map(truth).collect();
+        let targets: Vec<FittedTarget> = self.targets.iter().map(plain).collect();
+        let mut truths: Vec<TargetColumn<f64>> = Vec::new();
+        let stretches = from.stretches(&columns);
+        for (range, rows) in runs(&stretches, rows) {
+            let part = from.stretch(&columns, range.clone())?;
+            encode_targets(&targets, &part, &local(rows, range.start), range.start, &mut truths, &mut faults);
+        }
+        if truths.is_empty() {
+            encode_targets(&targets, &Table::default(), &[], 0, &mut truths, &mut faults);
+        }
         if faults.is_empty() { Ok(truths) } else { Err(DataError::Rows(faults)) }
     }
 
@@ -260,20 +268,34 @@ fn cell_of(column: &Column, row: u32) -> Cell<'_> {
     }
 }
 
-/// Finds a column or notes that it is missing, with the nearest name.
-fn fitting_column<'a>(table: &'a Table, name: &str, what: &str, faults: &mut Vec<PlanFault>) -> Option<&'a Column> {
-    let column = table.column(name);
-    if column.is_none() {
-        let near = |column: &&Column| (strsim::jaro(&column.name, name) * 1e6) as u64;
-        let hint = table
-            .columns
-            .iter()
-            .max_by_key(near)
-            .map_or(String::new(), |column| format!("; did you mean \"{}\"?", column.name));
-        let detail = format!("{what} is not in the dataset{hint}");
-        faults.push(PlanFault { column: Some(name.to_owned()), detail });
+/// Notes that a column is missing, with the nearest name.
+fn is_there(names: &[&str], name: &str, what: &str, faults: &mut Vec<PlanFault>) {
+    if names.contains(&name) {
+        return;
     }
-    column
+    let near = |known: &&&str| (strsim::jaro(known, name) * 1e6) as u64;
+    let hint = names.iter().max_by_key(near).map_or(String::new(), |known| format!("; did you mean \"{known}\"?"));
+    faults.push(PlanFault { column: Some(name.to_owned()), detail: format!("{what} is not in the dataset{hint}") });
+}
+
+/// Appends the labels of some rows of a table whose first row is `first` of the dataset.
+fn encode_targets<T: Real>(
+    targets: &[FittedTarget],
+    table: &Table,
+    rows: &[u32],
+    first: usize,
+    out: &mut Vec<TargetColumn<T>>,
+    faults: &mut Vec<RowFault>,
+) {
+    let before = faults.len();
+    for (place, target) in targets.iter().enumerate() {
+        let encoded = target.encode(table, rows, faults);
+        match out.get_mut(place) {
+            Some(known) => known.append(encoded),
+            None => out.push(encoded),
+        }
+    }
+    faults[before..].iter_mut().for_each(|fault| fault.row += first);
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::categories::{LabelIndex, label, one_of, ordered, tally, truth};
+use super::cell_of;
 use super::numeric::{moments, number};
 use super::plan::{TargetKind, TargetPlan};
-use super::{cell_of, fitting_column};
 use crate::data::error::{PlanFault, RowFault};
 use crate::data::examples::MISSING_CLASS;
 use crate::data::{Column, Table, TargetColumn};
@@ -57,12 +57,7 @@ impl FittedTarget {
     }
 
     pub(super) fn fit(table: &Table, plan: &TargetPlan, train: &[u32]) -> Result<FittedTarget, Vec<PlanFault>> {
-        let mut faults = Vec::new();
-        let columns: Vec<&Column> =
-            plan.columns.iter().filter_map(|name| fitting_column(table, name, "the target", &mut faults)).collect();
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        let columns: Vec<&Column> = plan.columns.iter().filter_map(|name| table.column(name)).collect();
         let fault = |detail: String| vec![PlanFault { column: plan.columns.first().cloned(), detail }];
         let Some(first) = columns.first() else { return Err(fault("a target needs a column".into())) };
         let mut fitted = FittedTarget {

@@ -1,7 +1,7 @@
 //! A table in its file: which blocks it has, and reading any rows of any columns of it. How that is written down is in `file.rs`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,8 +186,10 @@ impl StoredTable {
     pub fn read(&self, columns: Option<&[&str]>, rows: Range<usize>) -> Result<Table, DataError> {
         let end = rows.end.min(self.rows);
         let rows = rows.start.min(end)..end;
-        let wanted = self.columns.iter().filter(|column| columns.is_none_or(|names| names.contains(&&*column.name)));
-        let columns = wanted.map(|column| self.column(column, rows.clone())).collect::<Result<Vec<Column>, _>>()?;
+        let names: Option<HashSet<&str>> = columns.map(|names| names.iter().copied().collect());
+        let wanted = |column: &&StoredColumn| names.as_ref().is_none_or(|names| names.contains(column.name.as_str()));
+        let columns = self.columns.iter().filter(wanted);
+        let columns = columns.map(|column| self.column(column, rows.clone())).collect::<Result<Vec<Column>, _>>()?;
         Ok(Table { rows: rows.len(), columns, warnings: self.warnings.clone() })
     }
 
@@ -400,13 +402,28 @@ impl Rows for StoredTable {
     }
 
     fn stretches(&self, columns: &[&str]) -> Vec<Range<usize>> {
-        let read = self.columns.iter().filter(|column| columns.contains(&column.name.as_str())).count();
+        let read = columns.len().min(self.columns.len());
         let most = (STRETCH_BYTES / (8 * read.max(1))).max(STRETCH_ROWS);
-        let groups = self.starts.windows(2).map(|pair| pair[0]..pair[1]);
-        // Groups of the first version's files hold as many rows of wide tables as of narrow ones.
-        groups
-            .flat_map(|group| group.clone().step_by(most).map(move |start| start..group.end.min(start + most)))
-            .collect()
+        let mut stretches: Vec<Range<usize>> = Vec::new();
+        for pair in self.starts.windows(2) {
+            // Few columns are read of several groups at once; groups of the first version's files may be too long for many.
+            if let Some(last) = stretches.last_mut()
+                && pair[1] - last.start <= most
+            {
+                last.end = pair[1];
+                continue;
+            }
+            stretches.extend((pair[0]..pair[1]).step_by(most).map(|start| start..pair[1].min(start + most)));
+        }
+        stretches
+    }
+
+    fn narrowed(&self, stretch: Range<usize>, rows: &[u32]) -> Range<usize> {
+        let (first, last) = (rows.iter().min(), rows.iter().max());
+        match (first, last) {
+            (Some(first), Some(last)) => *first as usize..*last as usize + 1,
+            _ => stretch.start..stretch.start,
+        }
     }
 
     fn stretch(&self, columns: &[&str], range: Range<usize>) -> Result<Cow<'_, Table>, DataError> {

@@ -2,7 +2,7 @@
 
 use super::layers::Look;
 use super::{EpochEnd, Run, stop_of};
-use crate::data::Examples;
+use crate::data::Part;
 use crate::nn::Noise;
 use crate::nn::optimizer::StepInfo;
 use crate::nn::schedule::Time;
@@ -16,12 +16,12 @@ impl<T: Real> Run<'_, T> {
     /// Tells of the untrained network.
     pub(super) fn open(&mut self) -> Result<EpochEnd, Failure> {
         let mut metrics = Vec::new();
-        if let Some(reason) = self.evaluate_train() {
+        if let Some(reason) = self.evaluate_train()? {
             return Ok(EpochEnd::Interrupted(reason));
         }
         self.meter.append("", &self.losses, &mut metrics);
         if let Some(validation) = &self.data.validation
-            && let Some(reason) = self.append_part("val_", validation, &mut metrics)
+            && let Some(reason) = self.append_part("val_", validation, &mut metrics)?
         {
             return Ok(EpochEnd::Interrupted(reason));
         }
@@ -63,7 +63,7 @@ impl<T: Real> Run<'_, T> {
         let mut metrics = Vec::with_capacity(16);
         self.meter.append("", &self.sums.tasks, &mut metrics);
         if let Some(validation) = &self.data.validation
-            && let Some(reason) = self.append_part("val_", validation, &mut metrics)
+            && let Some(reason) = self.append_part("val_", validation, &mut metrics)?
         {
             return Ok(EpochEnd::Interrupted(reason));
         }
@@ -107,7 +107,7 @@ impl<T: Real> Run<'_, T> {
             Best { epoch, step: self.at.step, value: value_of(&metric), metric }
         });
         if (reason.is_some() || is_evaluation_epoch(epoch, self.plan.epochs))
-            && let Some(stop) = self.append_train_evaluation(&mut metrics)
+            && let Some(stop) = self.append_train_evaluation(&mut metrics)?
         {
             return Ok(EpochEnd::Interrupted(stop));
         }
@@ -124,7 +124,7 @@ impl<T: Real> Run<'_, T> {
         self.step_in_epoch = 0;
         self.sums.clear();
         if reason.is_some() {
-            self.append_test(&mut metrics);
+            self.append_test(&mut metrics)?;
         }
         self.last = metrics;
         self.look_into_layers(epoch, reason.is_some());
@@ -161,26 +161,26 @@ impl<T: Real> Run<'_, T> {
     fn append_part(
         &mut self,
         prefix: &str,
-        part: &Examples<T>,
+        part: &Part<T>,
         metrics: &mut Vec<(String, f64)>,
-    ) -> Option<StopReason> {
-        let stopped = self.evaluate(part);
+    ) -> Result<Option<StopReason>, Failure> {
+        let stopped = self.evaluate(part)?;
         if stopped.is_none() {
             self.meter.append(prefix, &self.losses, metrics);
         }
-        stopped
+        Ok(stopped)
     }
 
-    fn append_train_evaluation(&mut self, metrics: &mut Vec<(String, f64)>) -> Option<StopReason> {
-        let stopped = self.evaluate_train();
+    fn append_train_evaluation(&mut self, metrics: &mut Vec<(String, f64)>) -> Result<Option<StopReason>, Failure> {
+        let stopped = self.evaluate_train()?;
         if stopped.is_none() {
             metrics.push(("train_eval_loss".into(), self.meter.loss(&self.losses)));
         }
-        stopped
+        Ok(stopped)
     }
 
     /// Adds up the losses of the training part's sample.
-    fn evaluate_train(&mut self) -> Option<StopReason> {
+    fn evaluate_train(&mut self) -> Result<Option<StopReason>, Failure> {
         // The sample is lent out for as long as it is looked at.
         let sample = std::mem::take(&mut self.sample);
         let stopped = self.evaluate(sample.rows(&self.data.train));
@@ -189,36 +189,38 @@ impl<T: Real> Run<'_, T> {
     }
 
     /// Adds up the losses of a part with the current weights in `self.losses`.
-    fn evaluate(&mut self, part: &Examples<T>) -> Option<StopReason> {
-        let Run { network, parameters, buffers, evaluation, lists, losses, observer, at, .. } = self;
+    fn evaluate(&mut self, part: &Part<T>) -> Result<Option<StopReason>, Failure> {
+        let Run { network, parameters, buffers, evaluation, lists, losses, observer, at, window, .. } = self;
         let mut stop = None;
-        add_losses(network, parameters, buffers, part, evaluation, lists, losses, &mut || {
+        add_losses(network, parameters, buffers, part, window, evaluation, lists, losses, &mut || {
             // A budget that is used up can wait for the end of the epoch; a wish to stop cannot.
             stop = stop_of(observer.directive(at)).filter(|reason| !reason.is_done());
             stop.is_some()
-        });
-        stop
+        })?;
+        Ok(stop)
     }
 
     /// The metrics of the test part, with the weights that the best checkpoint will have.
-    fn append_test(&mut self, metrics: &mut Vec<(String, f64)>) {
-        let Some(test) = &self.data.test else { return };
+    fn append_test(&mut self, metrics: &mut Vec<(String, f64)>) -> Result<(), Failure> {
+        let Some(test) = &self.data.test else { return Ok(()) };
         let restores = self.restores_best();
-        let Run { network, parameters, buffers, evaluation, lists, losses, best_weights, .. } = self;
+        let Run { network, parameters, buffers, evaluation, lists, losses, best_weights, window, .. } = self;
         let (parameters, buffers) = match best_weights.as_deref().filter(|_| restores) {
             Some((parameters, buffers)) => (parameters, buffers),
             None => (&*parameters, &*buffers),
         };
-        add_losses(network, parameters, buffers, test, evaluation, lists, losses, &mut || false);
+        add_losses(network, parameters, buffers, test, window, evaluation, lists, losses, &mut || false)?;
         self.meter.append("test_", &self.losses, metrics);
+        Ok(())
     }
 
     /// A run that ends within an epoch tells the test metrics with its outcome.
-    pub(super) fn append_test_of_last(&mut self) {
+    pub(super) fn append_test_of_last(&mut self) -> Result<(), Failure> {
         let mut metrics = std::mem::take(&mut self.last);
         metrics.retain(|(name, _)| !name.starts_with("test_"));
-        self.append_test(&mut metrics);
+        self.append_test(&mut metrics)?;
         self.last = metrics;
+        Ok(())
     }
 
     /// Whether the best checkpoint is that of the best metric rather than the last.

@@ -10,7 +10,7 @@ use crate::train::observer::{CheckpointSet, StopReason};
 impl<T: Real> Run<'_, T> {
     pub(super) fn finish(mut self, reason: StopReason) -> Result<Outcome, Failure> {
         if reason.is_done() && self.step_in_epoch > 0 {
-            self.append_test_of_last();
+            self.append_test_of_last()?;
         }
         let mut set = self.checkpoint_set()?;
         if reason.is_done() && !self.restores_best() {

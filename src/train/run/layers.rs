@@ -1,7 +1,7 @@
 //! What goes on inside the layers, looked at after some epochs on the same rows: activations that saturate or die, slopes that vanish, steps that are too
 //! large for the weights. A look costs about one step over its rows and leaves no trace in the run.
 
-use crate::data::{BatchBuffer, Examples};
+use crate::data::{BatchBuffer, DataError, Part};
 use crate::nn::optimizer::{Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::{Activity, Network, Noise, Penalties, Role, Workspace, activity};
 use crate::num::Real;
@@ -44,20 +44,21 @@ pub(super) struct Look<'a, T> {
 
 impl<T: Real> LayerProbe<T> {
     /// Makes ready; `None` where statistics are switched off or there is no row.
-    pub fn new(plan: &Plan, network: &Network, train: &Examples<T>) -> Option<LayerProbe<T>> {
-        if plan.record.layer_statistics == Switch::Off || train.rows == 0 {
-            return None;
+    pub fn new(plan: &Plan, network: &Network, train: &Part<T>) -> Result<Option<LayerProbe<T>>, DataError> {
+        let all = train.rows();
+        if plan.record.layer_statistics == Switch::Off || all == 0 {
+            return Ok(None);
         }
-        let count = train.rows.min(MOST_ROWS);
-        let rows: Vec<u32> = (0..count).map(|i| (i * train.rows / count) as u32).collect();
+        let count = all.min(MOST_ROWS);
+        let rows: Vec<u32> = (0..count).map(|i| (i * all / count) as u32).collect();
         let mut batch = train.buffer(count);
-        train.gather(&rows, &mut batch);
+        train.gather(&rows, &mut batch)?;
         let every = match plan.record.layer_statistics {
             Switch::On => 1,
-            _ => ((SHARE * count).div_ceil(train.rows) as u64).max(plan.epochs / MOST_LOOKS),
+            _ => ((SHARE * count).div_ceil(all) as u64).max(plan.epochs / MOST_LOOKS),
         };
         let largest = weights(network).map(|(_, segment)| segment.len()).max().unwrap_or(0);
-        Some(LayerProbe {
+        Ok(Some(LayerProbe {
             every,
             batch,
             lists: Lists::default(),
@@ -65,7 +66,7 @@ impl<T: Real> LayerProbe<T> {
             gradient: vec![T::ZERO; network.layout().len()],
             buffers: vec![T::ZERO; network.buffers().len()],
             before: Vec::with_capacity(largest * 4),
-        })
+        }))
     }
 
     /// Whether it is looked after this epoch, the last one among them.

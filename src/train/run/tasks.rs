@@ -1,6 +1,6 @@
 //! How the tasks pull at what they share, looked at after each epoch on the same rows, so that its curve tells of the weights alone.
 
-use crate::data::BatchBuffer;
+use crate::data::{BatchBuffer, DataError};
 use crate::nn::{Network, Noise, TaskGradients, Workspace, task_gradients};
 use crate::num::Real;
 use crate::train::fit::Dataset;
@@ -25,27 +25,27 @@ pub(super) struct TaskProbe<T: 'static> {
 
 impl<T: Real> TaskProbe<T> {
     /// Makes ready; `None` for a network of one task, and where statistics are switched off.
-    pub fn new(plan: &Plan, network: &Network, data: &Dataset<T>) -> Option<TaskProbe<T>> {
+    pub fn new(plan: &Plan, network: &Network, data: &Dataset<T>) -> Result<Option<TaskProbe<T>>, DataError> {
         if plan.architecture.heads.len() < 2 || plan.record.layer_statistics == Switch::Off {
-            return None;
+            return Ok(None);
         }
         let train = &data.train;
-        let most = (train.rows / SHARE).clamp(LEAST_ROWS, MOST_ROWS);
+        let most = (train.rows() / SHARE).clamp(LEAST_ROWS, MOST_ROWS);
         let mut rows: Vec<u32> = Vec::new();
-        for column in &train.targets {
-            let places = labelled(column, train.rows);
+        for column in &train.labels().targets {
+            let places = labelled(column, train.rows());
             rows.extend(places.iter().step_by(places.len().div_ceil(most).max(1)));
         }
         rows.sort_unstable();
         rows.dedup();
         let mut batch = train.buffer(rows.len());
-        train.gather(&rows, &mut batch);
-        Some(TaskProbe {
+        train.gather(&rows, &mut batch)?;
+        Ok(Some(TaskProbe {
             space: network.workspace(rows.len(), plan.threads),
             gradient: vec![T::ZERO; network.layout().len()],
             lists: Lists::default(),
             batch,
-        })
+        }))
     }
 
     /// Appends `gradient_norm/NAME` of each task and `gradient_cosine/NAME/OTHER` of each pair.

@@ -1,7 +1,7 @@
 //! Small data and small plans, and an observer that writes down what it hears.
 
 use super::super::*;
-use crate::data::{Examples, TargetColumn, TokenColumn, examples::MISSING_CLASS};
+use crate::data::{Examples, Part, TargetColumn, TokenColumn, examples::MISSING_CLASS};
 use crate::nn::optimizer::{Method, Sgd};
 use crate::nn::{
     Activation, Architecture, EmbeddingTable, Head, HiddenLayer, Loss, Normalization, Optimizer, Pooling, Schedule,
@@ -116,7 +116,25 @@ pub fn examples<T: Real>(plan: &Plan, rows: usize, seed: u64) -> Examples<T> {
 }
 
 pub fn dataset<T: Real>(plan: &Plan) -> Dataset<T> {
-    Dataset { train: examples(plan, 61, 1), validation: Some(examples(plan, 30, 2)), test: Some(examples(plan, 20, 3)) }
+    Dataset {
+        train: examples(plan, 61, 1).into(),
+        validation: Some(examples(plan, 30, 2).into()),
+        test: Some(examples(plan, 20, 3).into()),
+    }
+}
+
+/// The same rows with their inputs in files.
+pub fn spooled<T: Real>(data: Dataset<T>) -> Dataset<T> {
+    let spool = |part: Part<T>| Part::spool(in_memory(part), tempfile::tempfile().unwrap()).unwrap();
+    Dataset { train: spool(data.train), validation: data.validation.map(spool), test: data.test.map(spool) }
+}
+
+/// The examples of a part in memory.
+pub fn in_memory<T>(part: Part<T>) -> Examples<T> {
+    match part {
+        Part::Memory(examples) => examples,
+        Part::Spooled(_) => panic!("it is in a file"),
+    }
 }
 
 /// Takes away the label of some rows of the first task.

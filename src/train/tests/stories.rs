@@ -76,7 +76,7 @@ fn several_tasks_are_told_apart_and_numbers_in_their_own_unit() {
         &network,
         &network.initialise::<f64>(plan.seed),
         &network.initial_buffers(),
-        data.validation.as_ref().unwrap(),
+        data.validation.as_ref().unwrap().labels(),
         &plan.units,
         1,
     );
@@ -109,7 +109,7 @@ fn it_stops_early_and_gives_back_the_best() {
     assert_eq!((saved.epoch, saved.can_resume()), (best.epoch, false));
     assert_eq!(saved.metric, Some(("val_loss".into(), best.value)));
     let network = saved.network();
-    let validation = data.validation.as_ref().unwrap();
+    let validation = data.validation.as_ref().unwrap().labels();
     let again = evaluate::<f32>(&network, &saved.parameters(), &saved.buffers(), validation, &plan.units, 1);
     assert_eq!(again.loss, best.value);
     // Without restoring, the model is the last.
@@ -167,8 +167,9 @@ fn a_divergence_names_the_place_and_keeps_the_last_finite_state() {
     plan.optimizer.learning_rate = 1e18;
     let mut data = dataset::<f32>(&plan);
     for part in [Some(&mut data.train), data.validation.as_mut(), data.test.as_mut()].into_iter().flatten() {
-        let rows = part.rows;
-        part.targets = vec![TargetColumn::Values { width: 1, values: vec![1.0; rows] }];
+        let mut examples = in_memory(std::mem::take(part));
+        examples.targets = vec![TargetColumn::Values { width: 1, values: vec![1.0; examples.rows] }];
+        *part = examples.into();
     }
     let mut diary = Diary::default();
     let failure = fit(&plan, &data, Start::Fresh, &mut diary).unwrap_err();
@@ -185,7 +186,9 @@ fn a_divergence_names_the_place_and_keeps_the_last_finite_state() {
 fn a_bad_number_in_the_data_is_found_in_its_row() {
     let plan = plan();
     let mut data = dataset::<f32>(&plan);
-    data.train.dense[17 * FEATURES + 2] = f32::NAN;
+    let mut train = in_memory(data.train);
+    train.dense[17 * FEATURES + 2] = f32::NAN;
+    data.train = train.into();
     let failure = fit(&plan, &data, Start::Fresh, &mut Unobserved).unwrap_err();
     let Failure::Diverged(divergence) = failure else { panic!("{failure}") };
     assert_eq!((divergence.tensor.as_str(), divergence.kind, &divergence.rows[..]), ("input", "input", &[117][..]));
@@ -238,7 +241,7 @@ fn sampled_tasks_leave_the_other_head_alone() {
     assert!(diary.steps.iter().all(one_task));
     // A task without labels is never drawn.
     plan.task_sampling = TaskSampling::Proportional;
-    let unlabelled = Dataset { train: without_labels(data.train.clone(), |_| true), ..data };
+    let unlabelled = Dataset { train: without_labels(in_memory(data.train.clone()), |_| true).into(), ..data };
     let (_, diary) = run(&plan, &unlabelled);
     assert!(diary.steps.iter().all(|(_, metrics)| value(metrics, "loss/kind").unwrap().is_nan()));
 }
@@ -361,4 +364,20 @@ fn lbfgs_gets_far_in_few_epochs() {
     let objective = diary.curve("objective");
     let (first, last) = (objective[0], objective[4]);
     assert!(last < 0.5 * first, "{objective:?}");
+}
+
+/// Rows that are read from files while the run goes on give the bits that rows in memory give, through an interruption too.
+#[test]
+fn streamed_rows_give_the_same_bits() {
+    for (sampling, batching) in [
+        (TaskSampling::Joint, Batching::Rows { size: 8, shuffle: true }),
+        (TaskSampling::Uniform, Batching::Rows { size: 7, shuffle: true }),
+        (TaskSampling::Joint, Batching::Rows { size: 16, shuffle: false }),
+    ] {
+        let plan = Plan { task_sampling: sampling, batching, ..plan() };
+        let (whole, told) = run(&plan, &dataset::<f32>(&plan));
+        let (streamed, told_again) = run(&plan, &spooled(dataset::<f32>(&plan)));
+        assert_eq!(whole.set.last.map(|saved| saved.bytes), streamed.set.last.map(|saved| saved.bytes));
+        assert_eq!(told.epochs, told_again.epochs);
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::data::{Encoder, Table, split};
+use crate::data::{Encoder, StoredTable, split};
 use crate::practice::strategy::{Checked, Outcome, Plan};
 use crate::practice::{self, CHECKS, HeldOut};
 use crate::spec::ResolvedSpec;
@@ -33,7 +33,7 @@ pub(super) async fn run(store: &Store, plan: &Plan, spec: ResolvedSpec, dataset:
 }
 
 fn make(path: &std::path::Path, spec: &ResolvedSpec, names: &[&'static str]) -> Result<Vec<Checked>, Failure> {
-    let table = Table::open(path)?;
+    let table = StoredTable::open(path)?;
     let split::Split { train: train_rows, validation, test, .. } =
         split::split(&table, &spec.split_plan(), spec.seed())?;
     let held_out: Vec<u32> = validation.into_iter().chain(test).collect();
