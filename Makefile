@@ -83,12 +83,13 @@ python: $(VENV)/.installed ## what others read: weights in numpy
 
 # ---- figures, packages ---------------------------------------------------------------------------------------------
 
-bench: ## start-up, memory, a small job; the queue, long curves, many watchers; then the micro-benchmarks
+bench: ## start-up, memory, a small job; the queue, long curves, many watchers; then the micro-benchmarks; a large file (PYTHON=python3 reads it with pandas, too)
 	$(CARGO) bench --locked --bench server
 	$(CARGO) bench --locked --bench survival
 	$(CARGO) bench --locked --bench loops
 	$(CARGO) bench --locked --bench arithmetic
 	$(CARGO) bench --locked --bench layers
+	$(CARGO) bench --locked --bench ingest
 
 bench-instructions: ## instruction counts of the small works, where valgrind is installed (a busy machine changes no count)
 	scripts/instructions

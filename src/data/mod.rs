@@ -1,8 +1,9 @@
 //! From bytes to typed tables, profiles, encoders and encoded examples. Knows nothing of networks or HTTP.
 //!
-//! The way of a dataset: [`formats::ingest`] turns bytes into a [`Table`], which is kept as one columnar file; [`profile::profile`]
-//! says what is in it. The way of a job: [`split::split`] names the rows of each part, [`Encoder::fit`] learns from the training
-//! part alone how to turn cells into numbers, [`Encoder::encode`] does so, and [`Examples::gather`] copies batches out.
+//! The way of a dataset: [`formats::build`] turns bytes into a [`StoredTable`], one columnar file, a group of rows at a time;
+//! [`profile::profile`] says what is in it. The way of a job: [`split::split`] names the rows of each part, [`Encoder::fit`] learns from the
+//! training part alone how to turn cells into numbers, [`Encoder::encode_parts`] does so, and [`Part::gather`] copies batches out. Those three
+//! take [`Rows`], in memory or in a file.
 
 mod build;
 pub mod cell;

@@ -1,6 +1,6 @@
 //! What is in a table, column by column, for people and for `spec`. Reads the table, changes nothing.
 //!
-//! A column is looked at alone, so that memory is bounded by one of them; of very many rows (see [`EXACT_ROWS`]) only counts are exact, and the
+//! A column is looked at alone, so that memory is bounded by one of them; of very many rows (four million) only counts are exact, and the
 //! rest is told by sketches that say so (`large`).
 
 mod giveaway;

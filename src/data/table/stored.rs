@@ -332,7 +332,7 @@ impl StoredTable {
 
     /// Looks for rows that are equal in every column but identifiers, by a hash of each.
     ///
-    /// Beyond [`HASHED_ROWS`] rows only those are looked at whose hash falls into a share of all: equal rows have one hash, so what is found
+    /// Beyond 16,777,216 rows only those are looked at whose hash falls into a share of all: equal rows have one hash, so what is found
     /// is that share of all sets.
     ///
     /// # Errors
