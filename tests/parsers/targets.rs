@@ -166,7 +166,10 @@ fn given() -> &'static (Table, Schema) {
     GIVEN.get_or_init(|| {
         let (table, _) =
             formats::ingest_bytes(rows().as_bytes(), &ParseOptions::default()).expect("rows that are read");
-        let schema = Schema::from_profile(table.rows as u64, &profile::profile_table(&table).expect("a table in memory is read"));
+        let schema = Schema::from_profile(
+            table.rows as u64,
+            &profile::profile_table(&table).expect("a table in memory is read"),
+        );
         (table, schema)
     })
 }
