@@ -215,14 +215,14 @@ mod tests {
 
     use super::*;
     use crate::data::csv::{ParseOptions, ingest};
-    use crate::data::profile::profile;
+    use crate::data::profile::profile_table;
     use crate::practice::diagnosis::{Checked, Curves, Run, Severity, diagnose};
     use crate::spec::{Limits, prove};
 
     fn iris() -> Schema {
         let bytes = crate::data::samples::get("iris").unwrap().csv();
         let (table, _) = ingest(bytes.as_ref(), &ParseOptions::default()).unwrap();
-        Schema::from_profile(table.rows as u64, &profile(&table))
+        Schema::from_profile(table.rows as u64, &profile_table(&table).unwrap())
     }
 
     /// A spec as a client may write it, with what the rules look at drawn.
