@@ -12,14 +12,18 @@
 //!
 //! A column with one value and nothing missing, or with no value at all, is **constant**.
 
+mod change;
+mod seen;
 mod texts;
 
 use super::DataError;
 use super::cell::shorten;
-use super::parse::{BOOLEAN_PAIRS, Markers, is_code, parse_boolean, parse_datetime, parse_number};
+use super::parse::{BOOLEAN_PAIRS, Markers, is_code, parse_boolean, parse_number};
 use super::table::file::put_texts;
 use super::table::stored::{Block, Form, StoredColumn};
-use super::table::{Kind, MISSING_CODE, MISSING_TIME, Storage, Values, Warning, format_number};
+use super::table::{Kind, MISSING_CODE, Storage, Warning, format_number};
+pub(super) use change::Change;
+use seen::Seen;
 use texts::{Known, Other, Texts, block_of};
 
 /// Rows after which the writing of numbers is no longer kept.
@@ -50,47 +54,6 @@ enum Store {
     Numbers { values: Vec<f64>, among: Texts, written: Vec<(u32, String)>, seen: Seen },
     /// Codes of texts; `dictionary` where the texts so far were written down, and each group has its own.
     Texts { codes: Vec<u32>, texts: Texts, dictionary: Vec<Block> },
-}
-
-/// What is known of all numbers of a column.
-struct Seen {
-    present: usize,
-    first: f64,
-    last: f64,
-    all_equal: bool,
-    all_whole: bool,
-    /// Each is larger than the one before, or each smaller.
-    rising: bool,
-    falling: bool,
-}
-
-impl Seen {
-    fn new() -> Seen {
-        Seen {
-            present: 0,
-            first: f64::NAN,
-            last: f64::NAN,
-            all_equal: true,
-            all_whole: true,
-            rising: true,
-            falling: true,
-        }
-    }
-
-    fn see(&mut self, values: &[f64]) {
-        for &x in values.iter().filter(|x| !x.is_nan()) {
-            if self.present == 0 {
-                self.first = x;
-            } else {
-                self.rising &= self.last < x;
-                self.falling &= self.last > x;
-            }
-            self.present += 1;
-            self.last = x;
-            self.all_equal &= x == self.first;
-            self.all_whole &= x.trunc() == x;
-        }
-    }
 }
 
 /// What a declared kind cannot be.
@@ -342,48 +305,6 @@ pub(super) struct Decision {
     pub(super) change: Change,
     /// It is an identifier instead if no number stands in it twice.
     pub(super) identifier_if_unique: bool,
-}
-
-/// What becomes of the blocks of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    None,
-    TextsToNumbers { decimal: u8 },
-    TextsToTimes,
-    TextsToBooleans,
-}
-
-impl Change {
-    /// The values of a group as they are to be.
-    pub(super) fn apply(self, values: &Values) -> Vec<u8> {
-        let Values::Text { codes, dictionary } = values else { return Vec::new() };
-        // Texts of a long dictionary are read anew for each row: there are fewer rows in a group.
-        let text = |code: &u32| dictionary.get(*code as usize).map(String::as_str);
-        match self {
-            Change::None => Vec::new(),
-            Change::TextsToNumbers { decimal } => {
-                let number = |code: &u32| text(code).and_then(|text| parse_number(text.as_bytes(), decimal));
-                codes.iter().flat_map(|code| number(code).unwrap_or(f64::NAN).to_le_bytes()).collect()
-            }
-            Change::TextsToTimes => {
-                let time = |code: &u32| text(code).and_then(parse_datetime);
-                codes.iter().flat_map(|code| time(code).unwrap_or(MISSING_TIME).to_le_bytes()).collect()
-            }
-            Change::TextsToBooleans => {
-                let truth = |code: &u32| text(code).map(|text| u32::from(parse_boolean(text) == Some(true)));
-                codes.iter().flat_map(|code| truth(code).unwrap_or(MISSING_CODE).to_le_bytes()).collect()
-            }
-        }
-    }
-
-    pub(super) fn form(self, before: Form) -> Form {
-        match self {
-            Change::None => before,
-            Change::TextsToNumbers { .. } => Form::Numbers,
-            Change::TextsToTimes => Form::Milliseconds,
-            Change::TextsToBooleans => Form::Codes,
-        }
-    }
 }
 
 impl Undecided {

@@ -3,6 +3,7 @@
 pub(super) mod file;
 mod storage;
 pub(super) mod stored;
+mod texts;
 
 use std::collections::HashMap;
 use std::fs::File;

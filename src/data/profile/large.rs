@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::{BINS, ColumnProfile, Histogram, Looked, More, Quantiles, TOP, WordCounts, odd, top};
+use super::oddity::{More, odd};
+use super::{BINS, ColumnProfile, Histogram, Looked, Quantiles, TOP, WordCounts, top};
 use crate::data::encoder::{Tokenizer, for_each_word, quantile, sort};
 use crate::data::sketch::{Distinct, of_number, of_text};
 use crate::data::table::{Kind, MISSING_CODE, MISSING_TIME, Values, format_datetime, format_number};
