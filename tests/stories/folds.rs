@@ -128,13 +128,13 @@ fn every_row_is_held_out_once_and_the_job_tells_mean_and_spread() {
 fn folds_are_killed_with_the_server_and_end_with_the_same_bytes() {
     let undisturbed = Server::with(Settings::workers(2));
     undisturbed.sample("iris");
-    let expected = undisturbed.train(&long(800));
+    let expected = undisturbed.train(&long(2400));
     let wanted: Vec<Vec<u8>> =
         folds(&undisturbed, &id(&expected)).iter().map(|fold| undisturbed.weights(&id(fold), "last")).collect();
 
     let mut server = Server::start();
     server.sample("iris");
-    let leader = server.submit(&long(800));
+    let leader = server.submit(&long(2400));
     for done in [0.1, 0.4, 0.7] {
         let job = server.until(&leader, |job| job["progress"]["fraction"].as_f64() >= Some(done));
         assert!(job["finished_at"].is_null(), "too quick to be killed: {job:#}");
