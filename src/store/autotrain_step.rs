@@ -5,9 +5,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::autotrain::{look, touch};
 use super::failpoint::failpoint;
-use super::queue::{self, NewJob};
+use super::queue::NewJob;
 use super::writer::Tx;
-use super::{Status, Store, StoreError, Time, time};
+use super::{Status, Store, StoreError, Time, submit, time};
 use crate::id::{AutotrainId, JobId};
 
 /// Holds a step's row.
@@ -103,7 +103,7 @@ async fn step_begin(tx: &mut Tx, id: AutotrainId, step: NewStep) -> Result<bool,
     for mut new in step.jobs {
         let relation = if step.keep { "model" } else { "trial" };
         new.parent = Some(json!({"autotrain": id, "relation": relation, "step": step.number}));
-        let job = queue::insert(tx, new).await?;
+        let job = submit::insert(tx, new).await?;
         if !step.keep {
             sqlx::query("UPDATE job SET autotrain = ? WHERE id = ?")
                 .bind(seq)

@@ -322,8 +322,8 @@ async fn delete(tx: &mut Tx, key: String, force: bool) -> Result<(), StoreError>
     let dataset = full(&row)?;
     if !force {
         let users: Vec<String> = sqlx::query_scalar(
-            "SELECT job.id FROM job_dataset JOIN job ON job.seq = job_dataset.job
-             WHERE job_dataset.dataset = ? AND job.finished_at IS NULL ORDER BY job.seq LIMIT 100",
+            "SELECT id FROM job WHERE finished_at IS NULL
+               AND (dataset = ?1 OR seq IN (SELECT job FROM job_dataset WHERE job_dataset.dataset = ?1)) ORDER BY seq LIMIT 100",
         )
         .bind(dataset.id.to_string())
         .fetch_all(&mut tx.connection)

@@ -5,6 +5,7 @@
 //! trainyard.db    the database, with its -wal and -shm
 //! files/<sha256>  uploads and tables, whole and synced
 //! incoming/…      uploads under way; swept at start
+//! reserve         room for the time when the disk is full to its last byte
 //! ```
 //!
 //! No client ever names a path: what is joined to the directory here is a digest or a random name.
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::StoreError;
+use super::reserve::Reserve;
 
 /// Holds a data directory and its lock.
 pub(crate) struct Directory {
@@ -25,6 +27,7 @@ pub(crate) struct Directory {
     /// Bytes of the file system that are to stay free.
     kept_free: AtomicU64,
     nearly_full: AtomicBool,
+    reserve: Reserve,
 }
 
 impl Directory {
@@ -34,14 +37,28 @@ impl Directory {
             make_private(root)?;
         }
         let root = root.canonicalize()?;
-        let lock = lock(&root)?;
+        let reserve = Reserve::open(root.join("reserve"));
+        let lock = lock(&root, &reserve)?;
         for part in ["files", "incoming"] {
             if !root.join(part).is_dir() {
                 make_private(&root.join(part))?;
             }
         }
         sync(&root)?;
-        Ok(Self { root, _lock: lock, kept_free: AtomicU64::new(0), nearly_full: AtomicBool::new(false) })
+        let (kept_free, nearly_full) = (AtomicU64::new(0), AtomicBool::new(false));
+        let directory = Self { root, _lock: lock, kept_free, nearly_full, reserve };
+        let free = directory.free_bytes()?;
+        directory.reserve.lend(free);
+        directory.reserve.mend(free);
+        Ok(directory)
+    }
+
+    /// Has a commit find some room, on a full disk too.
+    pub fn make_room(&self) {
+        // Without an answer the commit says what is wrong.
+        if let Ok(free) = self.free_bytes() {
+            self.reserve.lend(free);
+        }
     }
 
     pub fn database(&self) -> PathBuf {
@@ -119,12 +136,9 @@ impl Directory {
 
     /// Says whether less is free than is to be kept.
     pub fn is_nearly_full(&self) -> io::Result<bool> {
-        let kept = self.kept_free();
-        if kept == 0 {
-            return Ok(false);
-        }
+        let (kept, free) = (self.kept_free(), self.free_bytes()?);
         let slack = if self.nearly_full.load(Ordering::Relaxed) { SLACK.min(kept / 4) } else { 0 };
-        let full = self.free_bytes()? < kept.saturating_add(slack);
+        let full = self.reserve.mend(free) || free < kept.saturating_add(slack);
         self.nearly_full.store(full, Ordering::Relaxed);
         Ok(full)
     }
@@ -146,15 +160,21 @@ fn make_private(path: &Path) -> io::Result<()> {
 }
 
 /// Takes the lock, or tells who has it.
-fn lock(root: &Path) -> Result<File, StoreError> {
+fn lock(root: &Path, reserve: &Reserve) -> Result<File, StoreError> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = root.join("lock");
     let mut file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     match file.try_lock() {
         Ok(()) => {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "{}", std::process::id())?;
+            let mut write =
+                || file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+            if let Err(error) = write() {
+                // A disk without a single free block.
+                reserve.lend(0);
+                if write().is_err() {
+                    return Err(error.into());
+                }
+            }
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => {

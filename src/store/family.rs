@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::job::{self, Job, columns};
-use super::queue::{self, Held, Lease};
+use super::queue::{self, Held, Lease, noted};
 use super::status::{Action, Event, Next, Status, next};
 use super::writer::Tx;
 use super::{Store, StoreError, record};
@@ -156,27 +156,17 @@ fn points(row: &SqliteRow) -> Result<u64, StoreError> {
     Ok(row.try_get::<Option<i64>, _>("points")?.unwrap_or(0) as u64)
 }
 
-/// Notes that a worker took a member: its leader is taken with it, if it still waits.
-pub(super) async fn member_claimed(tx: &mut Tx, member: i64) -> Result<(), StoreError> {
-    let leader: Option<i64> =
-        sqlx::query_scalar("SELECT family FROM job WHERE seq = ?").bind(member).fetch_one(&mut tx.connection).await?;
-    match leader {
-        Some(leader) => take(tx, leader).await,
-        None => Ok(()),
-    }
-}
-
-/// Takes a leader from the queue, if it is there.
-async fn take(tx: &mut Tx, leader: i64) -> Result<(), StoreError> {
+/// Takes a leader from the queue, if it is there: a worker took one of its members, or none is left to wait for.
+pub(super) async fn take(tx: &mut Tx, leader: i64) -> Result<(), StoreError> {
     let row = sqlx::query(
         "UPDATE job SET
            status = 'running', worker = ?2, attempt = attempt + 1,
            started_at = coalesce(started_at, ?3),
            queue_seconds = queue_seconds + max(0, ?3 - queued_at) / 1000.0,
            queued_at = NULL, queue_reason = NULL,
-           transitions = transitions + 1, revision = revision + 1
+           transitions = transitions + 1, events = events + 1, revision = revision + 1
          WHERE seq = ?1 AND status = 'queued' AND members > 0
-         RETURNING seq, id, status, attempt, resume_wanted, transitions",
+         RETURNING id, attempt",
     )
     .bind(leader)
     .bind(LEADER)
@@ -184,9 +174,18 @@ async fn take(tx: &mut Tx, leader: i64) -> Result<(), StoreError> {
     .fetch_optional(&mut tx.connection)
     .await?;
     let Some(row) = row else { return Ok(()) };
-    let job = queue::held(&row)?;
-    let reason = if job.attempt == 1 { "a worker took one of its jobs" } else { "its jobs go on" };
-    queue::note(tx, &job, row.try_get("transitions")?, Some(Status::Queued), Status::Running, reason).await
+    let first = row.try_get::<i64, _>("attempt")? == 1;
+    sqlx::query(noted!())
+        .bind(leader)
+        .bind(tx.now)
+        .bind(Status::Queued.as_str())
+        .bind(Status::Running.as_str())
+        .bind(if first { "a worker took one of its jobs" } else { "its jobs go on" })
+        .execute(&mut tx.connection)
+        .await?;
+    tx.job_changed(row.try_get::<&str, _>("id")?.parse()?);
+    tx.queue_changed();
+    Ok(())
 }
 
 /// Refuses what a client asks of a member alone: it would leave its leader waiting for what never comes.

@@ -138,8 +138,8 @@ pub(super) use columns;
 /// Why a job has its first status.
 pub(super) const SUBMITTED: &str = "submitted";
 
-/// Makes a job as it is when it has just come in.
-pub(super) fn fresh(new: NewJob, id: JobId, queue_position: u64, now: Time) -> Job {
+/// Makes a job as it is when it has just come in; its place in the queue is for the caller to add.
+pub(super) fn fresh(new: NewJob, id: JobId, now: Time) -> Job {
     Job {
         id,
         name: new.name,
@@ -157,7 +157,7 @@ pub(super) fn fresh(new: NewJob, id: JobId, queue_position: u64, now: Time) -> J
         finished_at: None,
         queue_seconds: 0.0,
         train_seconds: 0.0,
-        queue_position: Some(queue_position),
+        queue_position: None,
         queue_reason: None,
         progress: None,
         best: None,
@@ -235,20 +235,11 @@ pub(super) fn from_row(row: &SqliteRow) -> Result<Job, StoreError> {
     })
 }
 
-/// Adds request, spec and transitions; the row has the first two.
-pub(super) async fn add_documents(
-    connection: &mut SqliteConnection,
-    row: &SqliteRow,
-    job: &mut Job,
-) -> Result<(), StoreError> {
+/// Adds request and spec, which the row has, and the transitions, which are rows of their own.
+pub(super) fn add_documents(row: &SqliteRow, transitions: &[SqliteRow], job: &mut Job) -> Result<(), StoreError> {
     job.request = document(row, "request")?;
     job.spec = document(row, "spec")?;
-    let rows =
-        sqlx::query("SELECT from_status, to_status, at, reason FROM job_transition WHERE job = ? ORDER BY number")
-            .bind(row.try_get::<i64, _>("seq")?)
-            .fetch_all(connection)
-            .await?;
-    for row in rows {
+    for row in transitions {
         let from: Option<&str> = row.try_get("from_status")?;
         job.transitions.push(Transition {
             from: from.map(parse_status).transpose()?,
@@ -258,6 +249,13 @@ pub(super) async fn add_documents(
         });
     }
     Ok(())
+}
+
+/// Reads how a job came to its status.
+pub(super) async fn transitions(connection: &mut SqliteConnection, seq: i64) -> Result<Vec<SqliteRow>, StoreError> {
+    let rows =
+        sqlx::query("SELECT from_status, to_status, at, reason FROM job_transition WHERE job = ? ORDER BY number");
+    Ok(rows.bind(seq).fetch_all(connection).await?)
 }
 
 fn parse_status(text: &str) -> Result<Status, StoreError> {
@@ -286,14 +284,16 @@ pub(super) async fn read_placeless(connection: &mut SqliteConnection, id: JobId)
         .await?
         .ok_or_else(|| StoreError::not_found("job", id))?;
     let mut job = from_row(&row)?;
-    add_documents(connection, &row, &mut job).await?;
-    Ok((row.try_get("seq")?, job))
+    let seq = row.try_get("seq")?;
+    add_documents(&row, &transitions(connection, seq).await?, &mut job)?;
+    Ok((seq, job))
 }
 
 /// Counts the jobs that will be taken before the one with this priority and number.
 async fn place(connection: &mut SqliteConnection, priority: i32, seq: i64) -> Result<u64, StoreError> {
     let before: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM job WHERE status = 'queued' AND members = 0 AND priority = ?1 AND seq < ?2)
+        "SELECT (SELECT count(*) FROM job INDEXED BY job_queue
+                 WHERE status = 'queued' AND members = 0 AND priority = ?1 AND seq < ?2)
               + (SELECT coalesce(sum(jobs), 0) FROM queue_size WHERE priority > ?1)",
     )
     .bind(priority)
@@ -315,7 +315,8 @@ pub(super) async fn add_places(connection: &mut SqliteConnection, jobs: &mut [(i
             _ => (ends_at(connection, job.priority).await?, i64::MAX),
         };
         let between: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM job WHERE status = 'queued' AND members = 0 AND priority = ? AND seq >= ? AND seq < ?",
+            "SELECT count(*) FROM job INDEXED BY job_queue
+             WHERE status = 'queued' AND members = 0 AND priority = ? AND seq >= ? AND seq < ?",
         )
         .bind(job.priority)
         .bind(*seq)

@@ -178,7 +178,8 @@ impl Store {
         for row in rows {
             let mut job = job::from_row(row)?;
             if documents {
-                job::add_documents(&mut connection, row, &mut job).await?;
+                let transitions = job::transitions(&mut connection, row.try_get("seq")?).await?;
+                job::add_documents(row, &transitions, &mut job)?;
             }
             jobs.push((row.try_get("seq")?, job));
         }

@@ -12,6 +12,7 @@ mod autotrain;
 mod autotrain_step;
 mod backup;
 mod checkpoint;
+mod claim;
 mod dataset;
 mod directory;
 mod error;
@@ -22,15 +23,18 @@ mod file;
 mod idempotency;
 mod job;
 mod job_list;
+mod log;
 mod metric;
 mod metric_thin;
 mod queue;
 mod record;
 mod report;
 mod rescue;
+mod reserve;
 mod retention;
 mod space;
 mod status;
+mod submit;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -40,6 +44,7 @@ mod writer;
 use std::collections::HashMap;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +108,8 @@ struct Shared {
 struct Changes {
     jobs: Mutex<HashMap<JobId, watch::Sender<u64>>>,
     queue: watch::Sender<u64>,
+    /// A claim found nothing in the queue, and it has not changed since.
+    queue_is_empty: AtomicBool,
 }
 
 /// The schema, in steps that are never changed once released.
@@ -126,6 +133,8 @@ impl Store {
             .statement_cache_capacity(256)
             .disable_statement_logging();
         let writing = options.clone().create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
+        // Pages of the log are moved by `log.rs`.
+        let writing = writing.pragma("wal_autocheckpoint", "0");
         let mut connection = SqliteConnection::connect_with(&writing).await?;
         migrate(&mut connection).await?;
         let swept = sweep(&mut connection, &directory).await?;
@@ -141,10 +150,15 @@ impl Store {
             .acquire_timeout(Duration::from_secs(5))
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
-        let changes = Arc::new(Changes { jobs: Mutex::new(HashMap::new()), queue: watch::Sender::new(0) });
+        let changes = Arc::new(Changes {
+            jobs: Mutex::new(HashMap::new()),
+            queue: watch::Sender::new(0),
+            queue_is_empty: AtomicBool::new(false),
+        });
         let under_way = Arc::new(idempotency::UnderWay::default());
-        let writer =
-            writer::Writer::start(connection, Arc::clone(&directory), Arc::clone(&changes), Arc::clone(&under_way));
+        let keeper = log::Keeper::start(readers.clone());
+        let (kept, told, keys) = (Arc::clone(&directory), Arc::clone(&changes), Arc::clone(&under_way));
+        let writer = writer::Writer::start(connection, kept, told, keys, keeper)?;
         let store = Store { shared: Arc::new(Shared { directory, readers, writer, changes, under_way }) };
         store.job_rescue().await?;
         Ok(store)
@@ -185,7 +199,21 @@ impl Store {
 }
 
 impl Changes {
-    fn wake(&self, changed: &[JobId], queue: bool) {
+    /// Says whether a claim may find something.
+    fn may_wait(&self) -> bool {
+        !self.queue_is_empty.load(Ordering::Acquire)
+    }
+
+    /// Forgets what a claim saw of the queue: it was undone.
+    fn look_again(&self) {
+        self.queue_is_empty.store(false, Ordering::Release);
+    }
+
+    fn wake(&self, changed: &[JobId], queue: bool, queue_is_empty: bool) {
+        // Before anyone is woken who would claim.
+        if queue || queue_is_empty {
+            self.queue_is_empty.store(queue_is_empty, Ordering::Release);
+        }
         if !changed.is_empty() {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             for job in changed {

@@ -193,6 +193,10 @@ async fn let_go(tx: &mut Tx, job: &Held, finish: Finish) -> Result<Status, Store
     };
     let to = if to == Status::Paused && job.resume_wanted { Status::Queued } else { to };
     let (reason, stop_reason) = match to {
+        // Not by itself: whoever let go of it says why.
+        Status::Cancelled if !["", "cancelled"].contains(&finish.stop_reason.as_str()) => {
+            (finish.stop_reason.as_str(), "cancelled")
+        }
         Status::Cancelled => ("the worker stopped, as asked", "cancelled"),
         Status::Paused => ("the worker wrote its state and stopped, as asked", ""),
         Status::Queued if job.status == Status::Pausing => ("resumed before it had paused", ""),

@@ -4,10 +4,10 @@
 
 use sqlx::Row;
 
-use super::queue::{self, Change, Held};
+use super::queue::{self, Change, Held, Lease};
 use super::status::{Action, Event, Next, Status, next};
 use super::writer::Tx;
-use super::{Store, StoreError, file};
+use super::{Store, StoreError, file, record};
 use crate::id::JobId;
 
 /// Only so many jobs at the head of the queue say why they wait: a long queue must not be written anew at each change.
@@ -15,6 +15,9 @@ pub(super) const EXPLAINED: i64 = 64;
 
 /// Why the server pauses jobs by itself, in words.
 const NO_ROOM: &str = "the data directory is nearly full";
+/// And why one that could not even write its state.
+const NOT_WRITTEN: &str =
+    "the disk is full and the server could not write what it had done; it goes on from its last checkpoint";
 
 impl Store {
     /// Keeps so many bytes of the file system free: with less, nothing new is taken in, and running jobs pause.
@@ -45,6 +48,27 @@ impl Store {
         self.write(|tx| Box::pin(pause_all(tx))).await
     }
 
+    /// Lets go of a job whose worker could not write for want of space: it pauses where its last checkpoint is, until there is room again.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the lease no longer holds; [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
+    pub async fn job_let_go_for_space(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let held = record::guard(tx, &lease).await?;
+                if held.status == Status::Running {
+                    pause(tx, &held).await?;
+                }
+                let held = record::guard(tx, &lease).await?;
+                let Next::To(to) = next(held.status, Event::Stopped) else { return Ok(()) };
+                let change = Change { reason: NOT_WRITTEN, stop_reason: "cancelled", error: None };
+                queue::transition(tx, &held, to, change).await
+            })
+        })
+        .await
+    }
+
     /// Lets the jobs go on that were paused for want of space; gives how many.
     ///
     /// # Errors
@@ -64,12 +88,7 @@ async fn pause_all(tx: &mut Tx) -> Result<Vec<JobId>, StoreError> {
         jobs(tx, "SELECT seq, id, status, attempt, resume_wanted FROM job WHERE status = 'running' AND members = 0")
             .await?
     {
-        let Next::To(to) = next(held.status, Event::Asked(Action::Pause)) else { continue };
-        queue::transition(tx, &held, to, Change { reason: NO_ROOM, stop_reason: "", error: None }).await?;
-        sqlx::query("UPDATE job SET paused_for = 'space' WHERE seq = ?")
-            .bind(held.seq)
-            .execute(&mut tx.connection)
-            .await?;
+        pause(tx, &held).await?;
         paused.push(held.id);
     }
     let waiting = sqlx::query(
@@ -86,6 +105,14 @@ async fn pause_all(tx: &mut Tx) -> Result<Vec<JobId>, StoreError> {
         tx.job_changed(row.try_get::<&str, _>("id")?.parse()?);
     }
     Ok(paused)
+}
+
+/// Asks a running job to pause until there is room again.
+async fn pause(tx: &mut Tx, held: &Held) -> Result<(), StoreError> {
+    let Next::To(to) = next(held.status, Event::Asked(Action::Pause)) else { return Ok(()) };
+    queue::transition(tx, held, to, Change { reason: NO_ROOM, stop_reason: "", error: None }).await?;
+    sqlx::query("UPDATE job SET paused_for = 'space' WHERE seq = ?").bind(held.seq).execute(&mut tx.connection).await?;
+    Ok(())
 }
 
 async fn resume_all(tx: &mut Tx) -> Result<u64, StoreError> {
@@ -106,64 +133,17 @@ async fn jobs(tx: &mut Tx, sql: &'static str) -> Result<Vec<Held>, StoreError> {
     sqlx::query(sql).fetch_all(&mut tx.connection).await?.iter().map(queue::held).collect()
 }
 
-/// Has jobs at the head of the queue say that they wait for memory, and takes back what no longer holds.
-pub(super) async fn explain_memory(tx: &mut Tx, free: i64, budget: i64) -> Result<(), StoreError> {
-    let fits = sqlx::query(
-        "UPDATE job SET queue_reason = NULL, revision = revision + 1
-         WHERE queue_reason IS NOT NULL AND coalesce(memory_bytes, 0) <= ? RETURNING id",
-    )
-    .bind(free)
-    .fetch_all(&mut tx.connection)
-    .await?;
-    for row in fits {
-        tx.job_changed(row.try_get::<&str, _>("id")?.parse()?);
-    }
-    let waiting = sqlx::query(
-        "SELECT seq, id, memory_bytes, queue_reason FROM
-           (SELECT seq, id, memory_bytes, queue_reason FROM job INDEXED BY job_queue
-            WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT ?2)
-         WHERE memory_bytes > ?1",
-    )
-    .bind(free)
-    .bind(EXPLAINED)
-    .fetch_all(&mut tx.connection)
-    .await?;
-    for row in waiting {
-        let needed: i64 = row.try_get("memory_bytes")?;
-        let (needs, has) = (megabytes(needed), megabytes(budget));
-        let reason = if needed > budget {
-            format!("it needs {needs} of memory and the server was started with a budget of {has}: it cannot run here")
-        } else {
-            format!("it needs {needs} of memory; the jobs that run leave less of the budget of {has}")
-        };
-        if row.try_get::<Option<&str>, _>("queue_reason")? == Some(reason.as_str()) {
-            continue;
-        }
-        sqlx::query("UPDATE job SET queue_reason = ?, revision = revision + 1 WHERE seq = ?")
-            .bind(reason)
-            .bind(row.try_get::<i64, _>("seq")?)
-            .execute(&mut tx.connection)
-            .await?;
-        tx.job_changed(row.try_get::<&str, _>("id")?.parse()?);
-    }
-    Ok(())
-}
-
-fn megabytes(bytes: i64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
 impl Store {
     /// Tells that a job is computed by another arithmetic than when it came in: what the old one made (numbers, checkpoints) goes,
     /// and the job begins anew.
     ///
     /// # Errors
     /// [`StoreError::Stale`] when the lease no longer holds.
-    pub async fn job_begin_anew(&self, lease: &super::Lease, arithmetic_version: u32) -> Result<(), StoreError> {
+    pub async fn job_begin_anew(&self, lease: &Lease, arithmetic_version: u32) -> Result<(), StoreError> {
         let lease = lease.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let held = super::record::guard(tx, &lease).await?;
+                let held = record::guard(tx, &lease).await?;
                 for sql in [
                     "DELETE FROM metric_chunk WHERE job = ?",
                     "DELETE FROM metric_thin WHERE job = ?",

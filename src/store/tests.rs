@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod model;
+mod torn;
 use crate::id::Name;
 
 async fn opened() -> (TempDir, Store) {

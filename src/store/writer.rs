@@ -1,4 +1,4 @@
-//! The one writer: a task that owns the one connection that writes, and commits commands in groups.
+//! The one writer: a thread that owns the one connection that writes, and commits commands in groups.
 //!
 //! Whatever waits when a commit ends goes into the next one, so that a sync of the disk is shared by all who asked meanwhile, and a
 //! lone command is not delayed. Each command runs in a savepoint: one that fails leaves the others of its group alone. After the
@@ -10,14 +10,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use chrono::Utc;
-use sqlx::Connection;
+use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Either, Executor};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::directory::Directory;
 use super::failpoint::failpoint;
 use super::idempotency::UnderWay;
+use super::log::{Keeper, Log};
 use super::{Changes, StoreError};
 use crate::id::JobId;
 
@@ -36,6 +37,7 @@ pub(crate) struct Tx {
     pub(super) head_waits: Option<(i64, Instant)>,
     changed: Vec<JobId>,
     queue_changed: bool,
+    nothing_waits: bool,
     unnamed: Vec<String>,
     freed: bool,
 }
@@ -49,6 +51,12 @@ impl Tx {
     /// Notes that waiters for the queue are to be woken.
     pub fn queue_changed(&mut self) {
         self.queue_changed = true;
+        self.nothing_waits = false;
+    }
+
+    /// Notes that a claim found an empty queue: until it changes, none need look.
+    pub fn nothing_waits(&mut self) {
+        self.nothing_waits = true;
     }
 
     /// Notes that a file lost its row: it goes after the commit, unless a row names it again by then.
@@ -59,6 +67,13 @@ impl Tx {
     /// Notes that much was deleted, so that pages can go back to the file system.
     pub fn space_freed(&mut self) {
         self.freed = true;
+    }
+
+    /// Drops the notes of a transaction that is undone.
+    fn forget(&mut self) {
+        self.changed.clear();
+        self.unnamed.clear();
+        (self.queue_changed, self.nothing_waits) = (false, false);
     }
 
     pub fn directory(&self) -> &Arc<Directory> {
@@ -146,17 +161,18 @@ impl<T> Future for Pending<T> {
 /// Takes commands for the writing task.
 pub(crate) struct Writer {
     sender: Mutex<Option<mpsc::UnboundedSender<Box<dyn Command>>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Writer {
-    /// Starts the task on the current runtime.
+    /// Starts a thread: one that waits for the connection's thread and for nothing else is woken sooner than a task among tasks.
     pub fn start(
         connection: SqliteConnection,
         directory: Arc<Directory>,
         changes: Arc<Changes>,
         under_way: Arc<UnderWay>,
-    ) -> Self {
+        log: Keeper,
+    ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let tx = Tx {
             connection,
@@ -166,11 +182,18 @@ impl Writer {
             head_waits: None,
             changed: Vec::new(),
             queue_changed: false,
+            nothing_waits: false,
             unnamed: Vec::new(),
             freed: false,
         };
-        let task = tokio::spawn(run(tx, receiver, changes));
-        Self { sender: Mutex::new(Some(sender)), task: Mutex::new(Some(task)) }
+        let runtime = tokio::runtime::Handle::current();
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            runtime.block_on(run(tx, receiver, changes, log));
+            // Nobody may wait for it.
+            let _ = end.send(());
+        })?;
+        Ok(Self { sender: Mutex::new(Some(sender)), ended: Mutex::new(Some(ended)) })
     }
 
     /// Queues a command; it is in order with what the caller queued before, and runs whether or not the reply is awaited.
@@ -191,14 +214,19 @@ impl Writer {
     /// Takes no more commands and waits until those queued are written.
     pub async fn close(&self) {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            let _ = task.await;
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            let _ = ended.await;
         }
     }
 }
 
-async fn run(mut tx: Tx, mut receiver: mpsc::UnboundedReceiver<Box<dyn Command>>, changes: Arc<Changes>) {
+async fn run(
+    mut tx: Tx,
+    mut receiver: mpsc::UnboundedReceiver<Box<dyn Command>>,
+    changes: Arc<Changes>,
+    mut keeper: Keeper,
+) {
     let mut group = Vec::with_capacity(GROUP);
     loop {
         while tx.freed && receiver.is_empty() && !receiver.is_closed() {
@@ -209,18 +237,22 @@ async fn run(mut tx: Tx, mut receiver: mpsc::UnboundedReceiver<Box<dyn Command>>
         }
         let committed = commit(&mut tx, &mut group).await;
         if committed.is_ok() {
-            changes.wake(&tx.changed, tx.queue_changed);
+            changes.wake(&tx.changed, tx.queue_changed, tx.nothing_waits);
         } else {
+            changes.look_again();
             tx.unnamed.clear();
         }
         tx.changed.clear();
-        tx.queue_changed = false;
+        (tx.queue_changed, tx.nothing_waits) = (false, false);
         for command in group.drain(..) {
             let outcome = match &committed {
-                Ok(()) => Ok(()),
+                Ok(_) => Ok(()),
                 Err(error) => Err(error.again()),
             };
             command.reply(outcome);
+        }
+        if let Ok(Some(log)) = committed {
+            keeper.look(&mut tx.connection, log).await;
         }
         tidy(&mut tx).await;
     }
@@ -229,20 +261,24 @@ async fn run(mut tx: Tx, mut receiver: mpsc::UnboundedReceiver<Box<dyn Command>>
     }
 }
 
-/// Runs a group in one transaction.
-async fn commit(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
-    // IMMEDIATE: a transaction that began as a reader cannot wait for the lock when it turns into a writer.
-    tx.execute("BEGIN IMMEDIATE").await?;
+/// Runs a group in one transaction; tells how long the log is then, if anything was written.
+async fn commit(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<Option<Log>, StoreError> {
+    tx.directory.make_room();
+    let alone = group.len() == 1;
+    // IMMEDIATE: a transaction that began as a reader cannot wait for the lock when it turns into a writer. Statements in one: each is a
+    // trip to the connection's thread, on which everybody waits.
+    tx.execute(if alone { "BEGIN IMMEDIATE" } else { "BEGIN IMMEDIATE; SAVEPOINT command" }).await?;
     tx.now = Utc::now().timestamp_millis();
     failpoint("commit.begun");
-    let outcome = run_group(tx, group).await;
+    let outcome = if alone { run_one(tx, group).await } else { run_group(tx, group).await };
     let outcome = match outcome {
-        Ok(()) => {
+        Ok(true) => {
             failpoint("commit.before");
-            let done = tx.execute("COMMIT").await;
+            let done = end(tx).await.map(Some);
             failpoint("commit.done");
             done
         }
+        Ok(false) => tx.execute("ROLLBACK").await.map(|()| None),
         Err(error) => Err(error),
     };
     if let Err(error) = &outcome {
@@ -253,18 +289,46 @@ async fn commit(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), Store
     outcome
 }
 
-async fn run_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
-    for command in group {
-        tx.execute("SAVEPOINT command").await?;
+/// Runs a command that nobody shares the transaction with; says whether there is something to commit.
+async fn run_one(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<bool, StoreError> {
+    let Some(command) = group.first_mut() else { return Ok(false) };
+    let done = command.run(tx).await;
+    if !done {
+        tx.forget();
+    }
+    Ok(done)
+}
+
+/// Runs each command in a savepoint of its own.
+async fn run_group(tx: &mut Tx, group: &mut [Box<dyn Command>]) -> Result<bool, StoreError> {
+    let last = group.len().saturating_sub(1);
+    for (number, command) in group.iter_mut().enumerate() {
         let (changed, unnamed) = (tx.changed.len(), tx.unnamed.len());
         if !command.run(tx).await {
             tx.changed.truncate(changed);
             tx.unnamed.truncate(unnamed);
+            // The savepoint stays, for the next one.
             tx.execute("ROLLBACK TO command").await?;
+        } else if number < last {
+            tx.execute("RELEASE command; SAVEPOINT command").await?;
         }
-        tx.execute("RELEASE command").await?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Commits, and in the same trip asks how long the log is.
+async fn end(tx: &mut Tx) -> Result<Log, StoreError> {
+    let mut answers = (&mut tx.connection).fetch_many(sqlx::query("COMMIT; PRAGMA wal_checkpoint(NOOP)"));
+    // The end of the first statement: from here on it is committed, whatever comes of the question.
+    if answers.try_next().await?.is_none() {
+        return Err(StoreError::Database("a commit was not answered".to_owned()));
+    }
+    while let Ok(Some(answer)) = answers.try_next().await {
+        if let Either::Right(row) = answer {
+            return Ok(Log::from_row(&row).unwrap_or_default());
+        }
+    }
+    Ok(Log::default())
 }
 
 /// Removes files that lost their row.
