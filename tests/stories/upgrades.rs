@@ -11,7 +11,7 @@ use sqlx::Connection;
 use crate::kit::{Server, Settings};
 
 /// The schemas that are kept.
-const SCHEMAS: [&str; 2] = ["schema-1", "schema-2"];
+const SCHEMAS: [&str; 3] = ["schema-1", "schema-2", "schema-8"];
 
 fn fixture(schema: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(schema)
