@@ -192,13 +192,14 @@ pub fn check_input_independent(
     batch_rows: usize,
     seed: u64,
     examples: &Examples<f64>,
+    stopped: &dyn Fn() -> bool,
 ) -> InputIndependent {
     let mut blind = examples.clone();
     blind.dense.fill(0.0);
     blind.tokens.iter_mut().for_each(|column| column.ids.fill(0));
     let run = |examples: &Examples<f64>| -> Vec<f64> {
         let mut run = ShortRun::new(architecture, *optimizer, penalties, batch_rows, seed, examples);
-        (0..STEPS).map(|_| run.step(optimizer.learning_rate)).collect()
+        (0..STEPS).take_while(|_| !stopped()).map(|_| run.step(optimizer.learning_rate)).collect()
     };
     let reached = |losses: &[f64]| {
         let end = losses.get(losses.len() * 3 / 4..).filter(|end| !end.is_empty())?;

@@ -18,7 +18,7 @@ pub const CHECKS: [&str; 7] = ["data", "initial_loss", "gradient", "overfit", "i
 const INITIAL_LOSS_ROWS: usize = 2_000;
 
 /// What a check looks at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The run that is or would be.
     pub plan: &'a Plan,
@@ -34,6 +34,8 @@ pub struct Subject<'a> {
     pub held_out: HeldOut<'a>,
     /// First parameters and buffers, where they are not drawn by the plan's seed.
     pub weights: Option<(&'a [f64], &'a [f64])>,
+    /// Asked now and then: whether the check is no longer wanted. It then ends soon, and what it reports means nothing.
+    pub stopped: &'a dyn Fn() -> bool,
 }
 
 /// What a check found.
@@ -52,7 +54,7 @@ pub struct Report {
 /// # Errors
 /// Rows that cannot be encoded.
 pub fn check(name: &str, subject: &Subject<'_>) -> Result<Option<Report>, DataError> {
-    let Subject { plan, penalties, table, encoder, train_rows, held_out, weights } = *subject;
+    let Subject { plan, penalties, table, encoder, train_rows, held_out, weights, stopped } = *subject;
     let (architecture, optimizer, seed, rows) = (&plan.architecture, &plan.optimizer, plan.seed, plan.batch_rows());
     // Weights without running statistics of their own start with those of an untrained network.
     let initial = Network::new(architecture.clone()).initial_buffers::<f64>();
@@ -71,11 +73,11 @@ pub fn check(name: &str, subject: &Subject<'_>) -> Result<Option<Report>, DataEr
         }
         "gradient" => {
             let examples = on(&gradient_rows(architecture, train_rows))?;
-            let found = check_gradient(architecture, penalties, seed, &examples, weights);
+            let found = check_gradient(architecture, penalties, seed, &examples, weights, stopped);
             report(found.verdict, &found.advice, &found)
         }
         "overfit" => {
-            let found = check_overfit(architecture, seed, &on(&overfit_rows(train_rows))?);
+            let found = check_overfit(architecture, seed, &on(&overfit_rows(train_rows))?, stopped);
             report(found.verdict, &found.advice, &found)
         }
         "init" => {
@@ -84,12 +86,12 @@ pub fn check(name: &str, subject: &Subject<'_>) -> Result<Option<Report>, DataEr
         }
         "input_independent" => {
             let examples = on(&beginning_rows(train_rows))?;
-            let found = check_input_independent(architecture, optimizer, penalties, rows, seed, &examples);
+            let found = check_input_independent(architecture, optimizer, penalties, rows, seed, &examples, stopped);
             report(found.verdict, &found.advice, &found)
         }
         "lr_range" => {
             let examples = on(&range_rows(train_rows))?;
-            let found = check_lr_range(architecture, optimizer, penalties, rows, seed, &examples);
+            let found = check_lr_range(architecture, optimizer, penalties, rows, seed, &examples, stopped);
             report(found.verdict, &found.advice, &found)
         }
         _ => return Ok(None),

@@ -109,6 +109,7 @@ pub fn check_gradient(
     seed: u64,
     examples: &Examples<f64>,
     weights: Option<(&[f64], &[f64])>,
+    stopped: &dyn Fn() -> bool,
 ) -> GradientCheck {
     let network = Network::new(architecture.clone());
     let options =
@@ -128,6 +129,9 @@ pub fn check_gradient(
                 let noise = Noise { step, ..options.noise };
                 network.gradient(&parameters, &mut buffers, batch, noise, penalties, None, &mut space, &mut gradient);
                 walk(&mut parameters, &gradient);
+            }
+            if stopped() {
+                return;
             }
             reports.push(("burn_in", check::check(&network, &parameters, &buffers, batch, &options)));
         }

@@ -64,6 +64,7 @@ pub fn check_lr_range(
     batch_rows: usize,
     seed: u64,
     examples: &Examples<f64>,
+    stopped: &dyn Fn() -> bool,
 ) -> LrRange {
     let mut report = LrRange {
         verdict: Verdict::Unchecked,
@@ -86,7 +87,7 @@ pub fn check_lr_range(
         smoothed = SMOOTHING * smoothed + (1.0 - SMOOTHING) * loss;
         weight = SMOOTHING * weight + (1.0 - SMOOTHING);
         let value = smoothed / weight;
-        if !value.is_finite() || value > LOST * best {
+        if !value.is_finite() || value > LOST * best || stopped() {
             break;
         }
         best = best.min(value);

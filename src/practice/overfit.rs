@@ -60,7 +60,12 @@ pub fn overfit_rows(training: &[u32]) -> Vec<u32> {
 }
 
 /// Tries to learn `examples` (the rows of [`overfit_rows`], encoded in f64 with their targets) by heart.
-pub fn check_overfit(architecture: &Architecture, seed: u64, examples: &Examples<f64>) -> Overfit {
+pub fn check_overfit(
+    architecture: &Architecture,
+    seed: u64,
+    examples: &Examples<f64>,
+    stopped: &dyn Fn() -> bool,
+) -> Overfit {
     let network = Network::new(unhindered(architecture));
     let optimizer = Optimizer::new(Method::Adam(Adam::default()), RATE);
     let mut parameters = network.initialise::<f64>(seed);
@@ -84,7 +89,7 @@ pub fn check_overfit(architecture: &Architecture, seed: u64, examples: &Examples
             let first = losses.first().copied().unwrap_or(0.0);
             learned = found.data - least_loss <= LEFT * (first - least_loss).max(1e-12)
                 && accuracy.is_none_or(|share| share >= 1.0);
-            if learned || !found.data.is_finite() || step == STEPS {
+            if learned || !found.data.is_finite() || step == STEPS || stopped() {
                 break;
             }
             optimizer.step(network.layout(), info, &mut parameters, &gradient, &|_| Rows::All, &mut state);

@@ -55,7 +55,7 @@ fn rows(n: usize, k: u32) -> Examples<f64> {
 fn the_gradient_of_a_sound_network_passes_and_says_where_it_was_checked() {
     let network = classes(3, vec![layer(6, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
     let penalties = Penalties { l1: 0.0, l2: 1e-2 };
-    let report = check_gradient(&network, &penalties, 7, &rows(3, 3), None);
+    let report = check_gradient(&network, &penalties, 7, &rows(3, 3), None, &|| false);
     assert_eq!(report.verdict, Verdict::Passed, "{report:#?}");
     let points: Vec<&str> = report.points.iter().map(|point| point.at).collect();
     assert_eq!(points, ["init", "burn_in"]);
@@ -105,12 +105,12 @@ fn weights_that_start_far_too_large_are_found() {
 #[test]
 fn a_few_rows_are_learned_by_heart() {
     let network = classes(3, vec![layer(32, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
-    let report = check_overfit(&network, 1, &rows(20, 3));
+    let report = check_overfit(&network, 1, &rows(20, 3), &|| false);
     assert_eq!((report.verdict, report.accuracy), (Verdict::Passed, Some(1.0)), "{report:#?}");
     assert!(report.steps < 500 && report.curve.step.len() <= 101);
     let mut smoothed = network.clone();
     smoothed.heads[0].loss = Loss::CrossEntropy { label_smoothing: 0.1 };
-    let report = check_overfit(&smoothed, 1, &rows(20, 3));
+    let report = check_overfit(&smoothed, 1, &rows(20, 3), &|| false);
     assert_eq!(report.verdict, Verdict::Passed, "{report:#?}");
     assert!(report.least_loss > 0.2);
 }
@@ -120,7 +120,7 @@ fn contradicting_labels_cannot_be_learned_and_are_named() {
     let network = classes(3, vec![layer(32, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
     let mut contradicting = rows(20, 3);
     contradicting.dense.fill(0.5);
-    let report = check_overfit(&network, 1, &contradicting);
+    let report = check_overfit(&network, 1, &contradicting, &|| false);
     assert_eq!(report.verdict, Verdict::Failed);
     assert!(report.contradicting_rows >= 17 && report.advice.contains("another label"), "{report:#?}");
 }

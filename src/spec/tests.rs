@@ -764,7 +764,7 @@ mod plans {
         let (spec, encoder, plan) = planned(&table, &schema, request);
         let rows = gradient_rows(&plan.architecture, &(0..60).collect::<Vec<u32>>());
         let examples = encoder.encode::<f64>(&table, &rows).unwrap();
-        let report = check_gradient(&plan.architecture, &spec.penalties(), 0, &examples, None);
+        let report = check_gradient(&plan.architecture, &spec.penalties(), 0, &examples, None, &|| false);
         assert_eq!(report.verdict, Verdict::Passed, "{report:#?}");
         assert!(report.tensors.iter().any(|tensor| tensor.name == "embedding.v.weight"));
     }

@@ -70,8 +70,13 @@ fn check<T: Real>(
         train_rows,
         held_out: *held_out,
         weights,
+        stopped: &|| session.control.asked().is_some(),
     };
-    let Some(practice::Report { verdict, advice, document }) = practice::check(kind, &subject)? else {
+    let report = practice::check(kind, &subject)?;
+    if session.control.asked().is_some() {
+        return Ok(()); // cut short, or run anew by the next attempt
+    }
+    let Some(practice::Report { verdict, advice, document }) = report else {
         let message = format!("the check {kind} is not run by this version");
         let data = json!({"code": "check_unknown", "kind": kind});
         recorder.event(NewEvent { level: Level::Warn, kind: "check", message, data, at: Utc::now() });

@@ -21,6 +21,9 @@ use crate::store::{Finish, Job, Lease, Memory, Outcome, Record, Status, Store, S
 /// How often the pool looks without being told: a lost signal costs no more than this.
 const POLL: Duration = Duration::from_millis(500);
 
+/// A job that was cancelled has so long to stop by itself and write what it has.
+const OBEYS: Duration = Duration::from_millis(700);
+
 /// Says how a pool works.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -150,7 +153,11 @@ impl Handle {
             let reason =
                 "the server shut down before the job could write its state; it goes on from its last checkpoint";
             let finish = Finish { outcome: Outcome::Released, stop_reason: reason.to_owned() };
-            if let Err(error) = self.shared.store.job_finish(&lease, Record::default(), None, finish).await {
+            let given = self.shared.store.job_finish(&lease, Record::default(), None, finish).await;
+            // A stale one was cancelled before.
+            if let Err(error) = given
+                && !matches!(error, StoreError::Stale { .. })
+            {
                 tracing::warn!(%error, job.id = %lease.job, "a job could not be given back; the next start takes it");
             }
         }
@@ -179,9 +186,18 @@ impl Shared {
         self.bell.send_modify(|rings| *rings += 1);
     }
 
-    fn ask(&self, job: JobId, stop: Stop) {
+    fn ask(self: &Arc<Self>, job: JobId, stop: Stop) {
         if let Some(running) = lock(&self.running).get(&job) {
-            running.control.ask(stop);
+            self.tell(running, stop);
+        }
+    }
+
+    /// Tells a running job to stop, and sees to it that a cancelled one has ended within a second, whatever its thread is doing.
+    fn tell(self: &Arc<Self>, running: &Running, stop: Stop) {
+        let known = running.control.asked();
+        running.control.ask(stop);
+        if stop == Stop::Cancel && known != Some(Stop::Cancel) {
+            tokio::spawn(end_if_late(Arc::clone(self), running.lease.clone()));
         }
     }
 
@@ -225,7 +241,7 @@ async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
             let running = lock(&shared.running);
             if let Some(running) = running.get(&request.job).filter(|running| running.lease.attempt == request.attempt)
             {
-                running.control.ask(stop);
+                shared.tell(running, stop);
             }
         }
     }
@@ -242,6 +258,22 @@ async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
         start(shared, lease, job);
     }
     Ok(())
+}
+
+/// Ends a cancelled job whose thread is in the midst of something long (a step, a check, loading). The thread finds out when it next
+/// wants to write, which it no longer can; until then its place and its memory stay taken.
+async fn end_if_late(shared: Arc<Shared>, lease: Lease) {
+    tokio::time::sleep(OBEYS).await;
+    if !lock(&shared.running).contains_key(&lease.job) {
+        return;
+    }
+    let reason = "cancelled in the midst of a step, a check or loading; what that still does is not kept";
+    let finish = Finish { outcome: Outcome::Stopped, stop_reason: reason.to_owned() };
+    match shared.store.job_finish(&lease, Record::default(), None, finish).await {
+        Ok(status) => tracing::info!(job.id = %lease.job, %status, "ended while its thread is busy"),
+        Err(StoreError::Stale { .. } | StoreError::Closed) => {} // it was quicker
+        Err(error) => tracing::warn!(%error, job.id = %lease.job, "a cancelled job could not be ended yet"),
+    }
 }
 
 /// Frees the place of a job when its thread ends, however it ends.
@@ -281,6 +313,6 @@ fn start(shared: &Arc<Shared>, lease: Lease, job: Job) {
         // `place` went with the closure: the place is free again. The job goes back to the queue.
         tracing::error!(%error, job = id, "no thread for a job");
         let (store, lease) = given_back;
-        tokio::spawn(async move { run::give_back(&store, &lease).await });
+        tokio::spawn(async move { run::give_back(&store, &lease, false).await });
     }
 }

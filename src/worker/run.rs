@@ -81,20 +81,29 @@ pub(super) fn run(
         Ok(status) => tracing::info!(%status, "let go"),
         Err(StoreError::Stale { .. }) => tracing::warn!("the job was taken away meanwhile"),
         Err(error) => {
-            tracing::error!(%error, "the end of the job could not be written; it goes back to the queue");
-            runtime.block_on(give_back(store, &lease));
+            tracing::error!(%error, "the end of the job could not be written; it goes on from its last checkpoint");
+            runtime.block_on(give_back(store, &lease, matches!(error, StoreError::Full)));
         }
     }
 }
 
-/// Gives a job back to the queue, and tries until the store takes it: a job that nobody holds must not look held.
-pub(super) async fn give_back(store: &Store, lease: &Lease) {
+/// Gives a job back to the queue, or has it wait for room on a full disk, and tries until the store takes it: a job that nobody holds must
+/// not look held.
+pub(super) async fn give_back(store: &Store, lease: &Lease, mut disk_full: bool) {
     let reason = "the server could not write what it had done; it goes on from its last checkpoint";
     let finish = Finish { outcome: Outcome::Released, stop_reason: reason.to_owned() };
     loop {
-        match store.job_finish(lease, Record::default(), None, finish.clone()).await {
-            Ok(_) | Err(StoreError::Stale { .. } | StoreError::Closed) => return,
-            Err(error) => tracing::error!(%error, job.id = %lease.job, "a job cannot be given back yet"),
+        let given = if disk_full {
+            store.job_let_go_for_space(lease).await
+        } else {
+            store.job_finish(lease, Record::default(), None, finish.clone()).await.map(drop)
+        };
+        match given {
+            Ok(()) | Err(StoreError::Stale { .. } | StoreError::Closed) => return,
+            Err(error) => {
+                disk_full = matches!(error, StoreError::Full);
+                tracing::error!(%error, job.id = %lease.job, "a job cannot be given back yet");
+            }
         }
         tokio::time::sleep(RETRY).await;
     }

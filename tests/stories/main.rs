@@ -10,6 +10,7 @@ mod attacks;
 mod autotrain;
 mod backups;
 mod bad_input;
+mod cancelling;
 mod checking;
 mod clock;
 mod contract;

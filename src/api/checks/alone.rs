@@ -207,6 +207,7 @@ fn check(material: &Material, table: &StoredTable) -> Result<NewReport, Problem>
         train_rows: &train_rows,
         held_out: practice::HeldOut { rows: &held_out, tables: &others },
         weights,
+        stopped: &|| false,
     };
     let found = practice::check(kind, &subject)?.ok_or_else(|| Problem::internal(format!("no check {kind}")))?;
     let mut document = found.document;

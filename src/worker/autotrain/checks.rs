@@ -47,6 +47,7 @@ fn make(path: &std::path::Path, spec: &ResolvedSpec, names: &[&'static str]) -> 
         train_rows: &train_rows,
         held_out: HeldOut { rows: &held_out, tables: &[] },
         weights: None,
+        stopped: &|| false,
     };
     let mut reports = Vec::with_capacity(names.len());
     for name in names {
