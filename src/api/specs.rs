@@ -72,7 +72,16 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
         return Err(spec_faults(missing));
     };
     (schema.validation, schema.test, schema.vectors) = (validation, test, vectors);
-    match spec::prove(&exact, &schema, &limits) {
+    let proved = if is_large(&exact) {
+        // The others of this thread must not wait for it.
+        let work = move || Ok((spec::prove(&exact, &schema, &limits), schema));
+        let (proved, back) = app.blocking(work).await?;
+        schema = back;
+        proved
+    } else {
+        spec::prove(&exact, &schema, &limits)
+    };
+    match proved {
         Ok(spec) if missing.is_empty() => Ok(Proved { spec, schema, dataset, others }),
         Ok(_) => Err(spec_faults(missing)),
         Err(faults) => {
@@ -80,6 +89,34 @@ pub(super) async fn prove(app: &App, request: &Value, kept: bool) -> Result<Prov
             Err(spec_faults(missing))
         }
     }
+}
+
+/// So many values in a document are proved in less than a millisecond.
+const QUICK: usize = 1000;
+
+/// Says whether a document has more values than are quickly proved; looks at no more of them than that.
+fn is_large(document: &Value) -> bool {
+    let mut left = QUICK;
+    let mut open = vec![document];
+    while let Some(value) = open.pop() {
+        let inner = match value {
+            Value::Array(items) => items.len(),
+            Value::Object(fields) => fields.len(),
+            // A long text counts, too: sixteen bytes as one value.
+            Value::String(text) => text.len() / 16,
+            _ => 0,
+        };
+        if inner >= left {
+            return true;
+        }
+        left -= inner;
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(fields) => open.extend(fields.values()),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn fault(pointer: &str, detail: &str) -> Fault {
@@ -173,4 +210,19 @@ async fn sample(app: &App, name: &str, kept: bool) -> Result<Found, Problem> {
 /// A dataset that the spec was proved with must be stored before a job can name it.
 pub(super) fn stored(dataset: Option<Dataset>) -> Result<Dataset, Problem> {
     dataset.ok_or_else(|| Problem::new(Kind::Internal, "the dataset of the job was not stored"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_large;
+
+    #[test]
+    fn a_document_is_large_by_its_values_wherever_they_stand() {
+        assert!(!is_large(&json!({"dataset": "iris", "target": "species", "hidden_layers": [64, 64]})));
+        assert!(is_large(&json!({"batches": [vec![0; 2000]]})));
+        assert!(is_large(&json!({"batches": vec![[0, 1]; 400]})));
+        assert!(is_large(&json!({"name": "x".repeat(20_000)})));
+    }
 }
