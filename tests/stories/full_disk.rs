@@ -62,13 +62,17 @@ fn predicts(server: &Server, job: &str) {
 fn on_a_disk_full_to_its_last_byte_nothing_is_lost_and_with_room_again_everything_goes_on() {
     let Some(disk) = Disk::mounted(48) else { return skipped("a file system cannot be mounted here") };
     let settings = Settings { parent: Some(disk.path().to_owned()), ..Settings::default() };
-    let mut server = Server::with(settings.arg("--keep-free-bytes", "4000000"));
+    let settings = settings.arg("--keep-free-bytes", "4000000");
+    let mut server = Server::with(settings.clone());
     server.sample("iris");
+    let short = json!({"dataset": "iris", "target": "species", "epochs": 2});
+    let [idle, small] = [server.train(&short), server.train(&short)].map(|job| job["id"].as_str().unwrap().to_owned());
     let done = server.train(&spec(1));
     let done = done["id"].as_str().unwrap();
     let expected = server.weights(done, "last");
     let running = server.submit(&spec(1));
     let queued = server.submit(&spec(2));
+    let unwanted = server.submit(&spec(4));
     server.until(&running, |job| job["progress"]["epoch"].as_u64() > Some(20));
 
     let ballast = disk.fill();
@@ -85,23 +89,40 @@ fn on_a_disk_full_to_its_last_byte_nothing_is_lost_and_with_room_again_everythin
         server.get("/v1/jobs").ok();
         predicts(&server, done);
         assert!(server.weights(done, "last") == expected);
-        // Time enough for the running job to meet the full disk; the queued one cannot end meanwhile.
-        server.get(&format!("/v1/jobs/{queued}?wait=2")).ok();
-        let held = server.get(&format!("/v1/jobs/{running}")).ok();
-        assert!(held["finished_at"].is_null(), "{held:#}");
-        let deleted = server.delete(&format!("/v1/jobs/{done}"));
-        assert!([204, 507].contains(&deleted.status), "{deleted:?}");
+        // The running job pauses and says why; the queued one waits and says so, too.
+        let held = server.until(&running, |job| job["status"] == "paused");
+        let why = held["transitions"].to_string();
+        assert!(why.contains("nearly full") || why.contains("could not write"), "{held:#}");
+        let waits = server.until(&queued, |job| job["queue_reason"].is_string());
+        assert!(waits["queue_reason"].as_str().unwrap().contains("nearly full"), "{waits:#}");
+        // Deletes and changes of a status go on, on the reserve.
+        assert_eq!(server.delete(&format!("/v1/jobs/{idle}")).status, 204);
+        assert_eq!(server.get(&format!("/v1/jobs/{idle}")).status, 404);
+        assert_eq!(server.post(&format!("/v1/jobs/{unwanted}/cancel"), &json!({})).ok()["status"], "cancelled");
+        assert_eq!(server.delete(&format!("/v1/jobs/{unwanted}")).status, 204);
+    });
+
+    // A server starts on such a disk, too, and knows what the last one knew.
+    assert_eq!(server.stop().code(), Some(0));
+    std::fs::remove_file(&ballast).unwrap();
+    disk.fill();
+    server.restart_with(settings);
+    server.healthy_while(|| {
+        assert_eq!(server.get(&format!("/v1/jobs/{running}")).ok()["status"], "paused");
+        predicts(&server, done);
+        server.post("/v1/jobs", &spec(3)).problem(507, "disk_full");
+        assert_eq!(server.delete(&format!("/v1/jobs/{small}")).status, 204);
     });
 
     std::fs::remove_file(ballast).unwrap();
     let job = server.finished(&running);
     assert_eq!(job["status"], "succeeded", "{job:#}");
-    // It paused, or, where not even that could be written, went back to the queue at the first write that could be.
-    let why = job["transitions"].to_string();
-    assert!(why.contains("nearly full") || why.contains("could not write"), "{job:#}");
+    assert!(job["transitions"].to_string().contains("has room again"), "{job:#}");
     assert!(server.weights(&running, "last") == expected);
     assert_eq!(server.finished(&queued)["status"], "succeeded");
     server.send("POST", "/v1/datasets?name=more", &[], Some(b"a,b\n1,2\n3,4\n")).ok();
+    let reserve = std::fs::metadata(server.data_dir().join("reserve")).unwrap();
+    assert_eq!(reserve.len(), 8 << 20, "it is whole again");
     assert_eq!(server.stop().code(), Some(0));
     let verified = trainyard().arg("verify").arg(server.data_dir()).output().unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
