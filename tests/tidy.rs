@@ -111,6 +111,23 @@ fn every_file_opens_by_saying_what_it_is() {
 }
 
 #[test]
+fn every_rule_of_the_diagnosis_stands_in_its_table() {
+    let table = read(&root().join("docs/DIAGNOSIS.md"));
+    let folder = root().join("src/practice/diagnosis");
+    let search = root().join("src/practice/strategy/search.rs");
+    let mut names = BTreeSet::new();
+    for path in rust_files(&folder).into_iter().chain([search]).filter(|path| !path.ends_with("tests.rs")) {
+        let text = read(&path);
+        for before in ["code: \"", "finding(run, \"", "finding(\""] {
+            let found = text.split(before).skip(1).filter_map(|rest| rest.split('"').next());
+            names.extend(found.map(str::to_owned));
+        }
+    }
+    assert!(names.len() >= 40, "the names of the rules are not found where they were: {names:?}");
+    assert_none(names.iter().filter(|name| !table.contains(&format!("| `{name}` |"))).cloned().collect());
+}
+
+#[test]
 fn files_stay_within_the_line_budget() {
     let mut faults = Vec::new();
     for path in rust_files(&root().join("src")) {

@@ -24,7 +24,7 @@ use super::datasets::Force;
 use super::edge::RequestId;
 use super::error::no_such;
 use super::extract::{FromParams, JsonBody, Params, Query};
-use super::idempotency::Idempotency;
+use super::idempotency::{IDEMPOTENCY_REPLAYED, Idempotency};
 use super::list::{self, PageParams};
 use super::problem::{Fault, Kind, Problem, ProblemBody};
 use super::specs;
@@ -61,13 +61,13 @@ fn run_id(text: &str) -> Result<AutotrainId, Problem> {
 /// cross-validation is one) and gives the same model each time; `{"seconds":600}` tries what fits. `test` is a share of the
 /// rows, `{"dataset":…}` or `false`; `group` names a column whose values stay on one side; `folds` says how many parts validate.
 #[utoipa::path(post, path = "/v1/autotrain", tag = "autotrain",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
+    params(CreateParams, ("Idempotency-Key" = Option<String>, Header, description = "Repeats of the request get the first answer")),
     request_body(content = AutotrainRequest, example = json!({"dataset": "iris", "target": "species", "budget": {"jobs": 24}})),
     responses((status = 201, description = "The run", body = AutotrainBody, headers(("Location" = String, description = "Where the run is"))),
               (status = 422, description = "The request has faults, all of them named", body = ProblemBody, content_type = "application/problem+json")))]
 async fn create(
     State(app): State<App>,
-    Query(()): Query<()>,
+    Query(CreateParams { wait }): Query<CreateParams>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     idempotency: Idempotency,
     JsonBody(request): JsonBody,
@@ -76,7 +76,39 @@ async fn create(
     let key = idempotency.key();
     let again = app.clone();
     let made = async move |id: String| created(&again.store().autotrain_get(run_id(&id)?).await?);
-    idempotency.answer(&app, &body, insert(app.clone(), request, request_id, key), made).await
+    let response = idempotency.answer(&app, &body, insert(app.clone(), request, request_id, key), made).await?;
+    match wait {
+        Some(seconds) => after(&app, response, seconds).await,
+        None => Ok(response),
+    }
+}
+
+/// The answer to a request that waits: the run as it is when it has ended or the time is over.
+async fn after(app: &App, response: Response, seconds: f64) -> Result<Response, Problem> {
+    let (first, _) = response.into_parts();
+    let location = first.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let id = run_id(location.rsplit('/').next().unwrap_or(""))?;
+    until(app, id, seconds, |status, _| status.is_finished()).await?;
+    let mut answer = created(&app.store().autotrain_get(id).await?)?;
+    if let Some(replayed) = first.headers.get(IDEMPOTENCY_REPLAYED) {
+        answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, replayed.clone());
+    }
+    Ok(answer)
+}
+
+/// How to answer.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CreateParams {
+    /// Answers when the run has ended, or after so many seconds (0 to 60).
+    #[param(required = false, minimum = 0, maximum = 60)]
+    wait: Option<f64>,
+}
+
+impl FromParams for CreateParams {
+    fn read(params: &mut Params) -> CreateParams {
+        CreateParams { wait: params.number("wait", 0.0..=LONGEST_SECONDS) }
+    }
 }
 
 async fn insert(

@@ -17,7 +17,7 @@ use super::problem::{Kind, Problem};
 use crate::store::{Answer, IdempotencyBegin, IdempotencyKey};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The key of a creating request, if it has one, with what it is bound to.
 #[derive(Debug, Clone)]

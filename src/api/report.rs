@@ -51,6 +51,7 @@ async fn get(
         main {
             (sections::head(&job, &title))
             (sections::findings(&app, &job).await?)
+            (sections::folds(&job))
             (sections::curves(&app, &job, &family).await?)
             (sections::layers(&app, &job).await?)
             (sections::checks(&app, &job).await?)

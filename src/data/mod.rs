@@ -27,7 +27,7 @@ pub mod tensors;
 pub mod vectors;
 
 pub use cell::Cell;
-pub use encoder::{Encoder, EncoderPlan};
+pub use encoder::{Encoder, EncoderPlan, Vocabulary};
 pub use error::DataError;
 pub use examples::{BatchBuffer, Examples, TargetColumn, TokenColumn};
 pub(crate) use parse::parse_datetime;

@@ -1,6 +1,6 @@
 //! How a hidden layer stands after a pass: mean and spread of what it gives, and the shares of it that carry no slope.
 
-use crate::num::Real;
+use crate::num::{Real, reduce};
 
 use super::activation::Activation;
 use super::workspace::LayerView;
@@ -24,33 +24,30 @@ pub struct Activity {
 
 /// Looks at a layer as the last pass left it.
 pub fn activity<T: Real>(layer: &LayerView<'_, T>, activation: Activation) -> Activity {
-    let (activation_mean, activation_std) = moments(layer.activations);
-    let flat: Option<fn(f64) -> bool> = match activation {
-        Activation::Sigmoid => Some(|a| !(0.05..=0.95).contains(&a)),
-        Activation::Tanh | Activation::HardTanh | Activation::Softsign => Some(|a| a.abs() > 0.95),
+    let (activation_mean, activation_std) = reduce::moments(layer.activations);
+    let share = |count: usize| count as f64 / layer.activations.len().max(1) as f64;
+    let beyond = |middle: f64, reach: f64| share(reduce::count_beyond(layer.activations, middle, reach));
+    let saturated_share = match activation {
+        Activation::Sigmoid => Some(beyond(0.5, 0.45)),
+        Activation::Tanh | Activation::HardTanh | Activation::Softsign => Some(beyond(0.0, 0.95)),
         _ => None,
     };
     let rectifies = matches!(activation, Activation::Relu);
-    let fires = |unit: usize| layer.activations.iter().skip(unit).step_by(layer.units).any(|a| *a > T::ZERO);
-    let dead = || (0..layer.units).filter(|unit| !fires(*unit)).count() as f64 / layer.units.max(1) as f64;
     Activity {
-        pre_activation_std: moments(layer.pre_activations).1,
+        pre_activation_std: reduce::moments(layer.pre_activations).1,
         activation_mean,
         activation_std,
-        saturated_share: flat.map(|flat| share(layer.activations, |a| flat(a.to_f64()))),
-        dead_share: rectifies.then(dead),
-        zero_share: rectifies.then(|| share(layer.activations, |a| a == T::ZERO)),
+        saturated_share,
+        dead_share: rectifies.then(|| dead_share(layer)),
+        zero_share: rectifies.then(|| share(layer.activations.iter().filter(|a| **a == T::ZERO).count())),
     }
 }
 
-fn share<T: Real>(values: &[T], wanted: impl Fn(T) -> bool) -> f64 {
-    values.iter().filter(|value| wanted(**value)).count() as f64 / values.len().max(1) as f64
-}
-
-/// Mean and standard deviation, added up in f64.
-fn moments<T: Real>(values: &[T]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().map(|x| x.to_f64()).sum::<f64>() / count;
-    let variance = values.iter().map(|x| (x.to_f64() - mean).powi(2)).sum::<f64>() / count;
-    (mean, variance.sqrt())
+/// The share of units that give no more than 0 on every row.
+fn dead_share<T: Real>(layer: &LayerView<'_, T>) -> f64 {
+    let mut most = vec![T::ZERO; layer.units];
+    for row in layer.activations.chunks_exact(layer.units.max(1)) {
+        most.iter_mut().zip(row).for_each(|(most, a)| *most = most.maximum(*a));
+    }
+    most.iter().filter(|most| **most == T::ZERO).count() as f64 / layer.units.max(1) as f64
 }

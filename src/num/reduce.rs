@@ -73,6 +73,8 @@ lanes! {
     pub fn sum(x) -> T, Sum: |sum| sum + x;
     /// The sum of all elements, added up in f64.
     pub fn sum_wide(x) -> f64, SumWide: |sum| sum + x.to_f64();
+    /// The sum of all squares, added up in f64: the square of a large f32 is no infinity.
+    pub fn sum_of_squares_wide(x) -> f64, SquaresWide: |sum| x.to_f64().mul_add(x.to_f64(), sum);
     /// The sum of all squares.
     pub fn sum_of_squares(x) -> T, Squares: |sum| x.mul_add(x, sum);
     /// The sum of all absolute values.
@@ -97,6 +99,77 @@ impl<T: Real> Lane<T> for Products {
 pub fn dot<T: Real>(x: &[T], y: &[T]) -> T {
     let length = x.len().min(y.len());
     run(Striped { x: &x[..length], y: &y[..length], lane: PhantomData::<Products> })
+}
+
+struct SquaredDifferences;
+
+impl<T: Real> Lane<T> for SquaredDifferences {
+    type Sum = f64;
+
+    #[inline(always)]
+    fn add(x: T, y: T, sum: f64) -> f64 {
+        let apart = x.to_f64() - y.to_f64();
+        apart.mul_add(apart, sum)
+    }
+}
+
+/// The sum of the squares of all `x[i] - y[i]`, over the shorter length, added up in f64.
+pub fn sum_of_squared_differences_wide<T: Real>(x: &[T], y: &[T]) -> f64 {
+    let length = x.len().min(y.len());
+    run(Striped { x: &x[..length], y: &y[..length], lane: PhantomData::<SquaredDifferences> })
+}
+
+/// Mean and standard deviation (over n), added up in f64; zeros of nothing.
+pub fn moments<T: Real>(x: &[T]) -> (f64, f64) {
+    let count = x.len().max(1) as f64;
+    let mean = sum_wide(x) / count;
+    (mean, (run(Spread { x, mean }) / count).sqrt())
+}
+
+/// The sum of squared distances from a number.
+struct Spread<'a, T> {
+    x: &'a [T],
+    mean: f64,
+}
+
+impl<T: Real> Pass for Spread<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut lanes = [0.0_f64; LANES];
+        let whole = self.x.chunks_exact(LANES);
+        let rest = whole.remainder();
+        for x in whole.chain([rest]) {
+            for (sum, x) in lanes.iter_mut().zip(x) {
+                let apart = x.to_f64() - self.mean;
+                *sum = apart.mul_add(apart, *sum);
+            }
+        }
+        lanes.iter().sum()
+    }
+}
+
+/// How many elements are farther from `middle` than `reach`; a number that is not finite counts where it is infinite.
+pub fn count_beyond<T: Real>(x: &[T], middle: f64, reach: f64) -> usize {
+    run(Beyond { x, middle: T::from_f64(middle), reach: T::from_f64(reach) })
+}
+
+struct Beyond<'a, T> {
+    x: &'a [T],
+    middle: T,
+    reach: T,
+}
+
+impl<T: Real> Pass for Beyond<'_, T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        // Counted in narrow numbers, a stretch at a time, so that as many go together as of the elements.
+        let of = |x: &[T]| x.iter().map(|x| u32::from((*x - self.middle).abs() > self.reach)).sum::<u32>() as usize;
+        self.x.chunks(1 << 16).map(of).sum()
+    }
 }
 
 /// The sum of all squares in some rows of a row-major matrix with rows of `width` elements: as [`sum_of_squares`] of each, added up in f64.
@@ -228,6 +301,22 @@ mod tests {
             column_dots(&x, &vec![2.0; x.len()], &mut sums);
             assert!(sums.iter().zip(expected).all(|(seen, expected)| *seen == 2.0 * expected));
         }
+    }
+
+    #[test]
+    fn moments_and_counts_are_those_of_the_plain_loops() {
+        for n in [0usize, 1, 63, 64, 65, 1000] {
+            let x: Vec<f32> = (0..n).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+            let count = n.max(1) as f64;
+            let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
+            let std = (x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count).sqrt();
+            let found = moments(&x);
+            assert!((found.0 - mean).abs() < 1e-12 && (found.1 - std).abs() < 1e-12, "{found:?}");
+            assert_eq!(count_beyond(&x, 0.0, 0.5), x.iter().filter(|x| x.abs() > 0.5).count());
+            let apart = sum_of_squared_differences_wide(&x, &vec![0.0; n]);
+            assert!((apart - sum_of_squares_wide(&x)).abs() < 1e-12 * apart.max(1.0));
+        }
+        assert_eq!(sum_of_squares_wide(&[f32::MAX]), f64::from(f32::MAX).powi(2));
     }
 
     #[test]

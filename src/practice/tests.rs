@@ -116,6 +116,29 @@ fn a_few_rows_are_learned_by_heart() {
 }
 
 #[test]
+fn a_narrow_tanh_layer_learns_irises_by_heart_with_a_rate_that_suits_it() {
+    let sample = crate::data::samples::get("iris").unwrap().csv();
+    let text = std::str::from_utf8(sample.as_ref()).unwrap();
+    let lines: Vec<Vec<&str>> =
+        text.lines().skip(1).step_by(7).take(20).map(|line| line.split(',').collect()).collect();
+    let mut irises = rows(20, 3);
+    for column in 0..4 {
+        let values: Vec<f64> = lines.iter().map(|line| line[column].parse().unwrap()).collect();
+        let mean = values.iter().sum::<f64>() / 20.0;
+        let std = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 20.0).sqrt();
+        (0..20).for_each(|row| irises.dense[4 * row + column] = (values[row] - mean) / std);
+    }
+    let kinds = ["setosa", "versicolor", "virginica"];
+    let kind = |line: &Vec<&str>| kinds.iter().position(|kind| *kind == line[4]).unwrap() as u32;
+    irises.targets = vec![TargetColumn::Classes(lines.iter().map(kind).collect())];
+    let network = classes(3, vec![layer(16, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
+    for seed in 0..4 {
+        let report = check_overfit(&network, seed, &irises, &|| false);
+        assert_eq!(report.verdict, Verdict::Passed, "{report:#?}");
+    }
+}
+
+#[test]
 fn contradicting_labels_cannot_be_learned_and_are_named() {
     let network = classes(3, vec![layer(32, Activation::Tanh, InitKind::GlorotUniform, 1.0)]);
     let mut contradicting = rows(20, 3);

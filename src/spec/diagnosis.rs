@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::catalogue::real;
+use super::fault::Warning;
 use super::layers::Layer;
 use super::patch::merge_patch;
 use super::resolved::{OutputBias, ResolvedSpec};
@@ -10,7 +11,7 @@ use super::schema::{Schema, SchemaColumn};
 use super::split::Split;
 use super::targets::{ClassWeight, Target, TargetType};
 use super::training::{BatchSize, Clipping};
-use crate::practice::diagnosis::{Change, Facts, Finding, HiddenFacts, TaskFacts};
+use crate::practice::diagnosis::{Change, Facts, Finding, HiddenFacts, Pitfall, TaskFacts};
 
 /// What the rules of the diagnosis look at beside the curves.
 pub fn facts(spec: &ResolvedSpec, schema: &Schema) -> Facts {
@@ -52,7 +53,18 @@ pub fn facts(spec: &ResolvedSpec, schema: &Schema) -> Facts {
             .map(|warning| warning.detail.clone()),
         hidden: spec.hidden_layers.iter().map(hidden).collect(),
         tasks: spec.targets.iter().map(|target| task(target, schema, spec.targets.len() == 1)).collect(),
+        keeps_last: spec.early_stopping.as_ref().is_some_and(|stopping| !stopping.restore_best),
+        pitfalls: spec.warnings.iter().filter(|warning| PITFALLS.contains(&warning.code)).map(pitfall).collect(),
+        // Words are counted when the encoder is fitted.
+        tables: Vec::new(),
     }
+}
+
+/// Warnings that are findings too, since a change belongs to them.
+const PITFALLS: [&str; 3] = ["adam_with_l2", "dropout_before_regression", "decayed_biases"];
+
+fn pitfall(warning: &Warning) -> Pitfall {
+    Pitfall { code: warning.code.to_owned(), pointer: warning.pointer.clone(), detail: warning.detail.clone() }
 }
 
 fn hidden(layer: &Layer) -> HiddenFacts {
@@ -91,7 +103,16 @@ fn task(target: &Target, schema: &Schema, alone: bool) -> TaskFacts {
     let majority = shares.as_ref().map(|shares| shares.iter().copied().fold(0.0, f64::max));
     let minority = shares.as_ref().map(|shares| shares.iter().copied().fold(1.0, f64::min));
     let even_classes = matches!(target.class_weight, ClassWeight::Even);
-    TaskFacts { name: target.name.clone(), classes, majority, minority, even_classes, chance, weight: target.weight }
+    TaskFacts {
+        name: target.name.clone(),
+        classes,
+        majority,
+        minority,
+        even_classes,
+        chance,
+        weight: target.weight,
+        alone: None,
+    }
 }
 
 /// A finding as JSON, with its changes as a merge patch: what the diagnosis answers and what the events of a job tell.
@@ -171,7 +192,30 @@ fn one(change: &Change, spec: &Value) -> Value {
         }
         Change::DuplicatesTogether => json!({"split": {"duplicates": "together"}}),
         Change::BalancedClasses => targets(spec, None, "class_weight", json!("balanced")),
+        Change::Momentum(momentum) => optimizer("momentum", real(*momentum)),
+        Change::Optimizer(name, rate) => other_optimizer(spec, name, &[("learning_rate", real(*rate))]),
+        Change::RestoreBest => json!({"early_stopping": {"restore_best": true}}),
+        Change::DecoupledDecay(decay) => json!({
+            "optimizer": {"type": "adamw", "weight_decay": real(*decay)}, "regularization": {"l2": 0.0},
+        }),
+        Change::NoLastDropout => {
+            let mut hidden = layers(spec, |_| {});
+            if let Some(last) = hidden.as_array_mut().and_then(|layers| layers.last_mut()) {
+                last["dropout"] = json!(0.0);
+            }
+            json!({"hidden_layers": hidden})
+        }
+        Change::BiasesWithoutDecay => optimizer("weight_decay_biases", json!(false)),
     }
+}
+
+/// Another optimizer: what belongs to the present one alone goes.
+fn other_optimizer(spec: &Value, name: &str, fields: &[(&str, Value)]) -> Value {
+    let present = spec.get("optimizer").and_then(Value::as_object).into_iter().flatten();
+    let mut optimizer: Map<String, Value> = present.map(|(field, _)| (field.clone(), Value::Null)).collect();
+    optimizer.insert("type".to_owned(), json!(name));
+    optimizer.extend(fields.iter().map(|(field, value)| ((*field).to_owned(), value.clone())));
+    json!({"optimizer": optimizer})
 }
 
 /// The hidden layers of the trunk as they are, each with a change: arrays are replaced whole.
@@ -216,7 +260,7 @@ mod tests {
     use super::*;
     use crate::data::csv::{ParseOptions, ingest};
     use crate::data::profile::profile_table;
-    use crate::practice::diagnosis::{Checked, Curves, Run, Severity, diagnose};
+    use crate::practice::diagnosis::{Checked, Curves, Run, Severity, TableFacts, diagnose};
     use crate::spec::{Limits, prove};
 
     fn iris() -> Schema {
@@ -230,14 +274,21 @@ mod tests {
         let optimizer = prop::sample::select(vec!["sgd", "adagrad", "rmsprop", "adam"]);
         let activation = prop::sample::select(vec!["relu", "tanh", "sigmoid"]);
         let schedule = prop::sample::select(vec!["constant", "cosine"]);
-        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
         (optimizer, activation, schedule, -6.0..1.0_f64, 1..4_usize, 8..64_u64, flags).prop_map(
-            |(optimizer, activation, schedule, power, depth, epochs, (stop, plain, strict))| {
+            |(optimizer, activation, schedule, power, depth, epochs, (stop, plain, strict, heavy))| {
                 let hidden = vec![json!({"units": 32, "dropout": if strict { 0.5 } else { 0.0 }}); depth];
+                let mut descent = json!({"type": optimizer, "learning_rate": 10f64.powf(power)});
+                if heavy && optimizer == "sgd" {
+                    descent["momentum"] = json!(0.99);
+                }
+                if heavy {
+                    (descent["weight_decay"], descent["weight_decay_biases"]) = (json!(0.001), json!(true));
+                }
                 json!({
                     "dataset": "iris", "target": "species", "hidden_layers": hidden, "activation": activation, "schedule": schedule,
-                    "optimizer": {"type": optimizer, "learning_rate": 10f64.powf(power)}, "epochs": epochs, "seed": 1,
-                    "early_stopping": if stop { json!({"patience": 10}) } else { json!(false) },
+                    "optimizer": descent, "epochs": epochs, "seed": 1,
+                    "early_stopping": if stop { json!({"patience": 10, "restore_best": !heavy}) } else { json!(false) },
                     "inputs": {"numeric": if plain { "none" } else { "standardize" }},
                     "init": {"output_bias": if plain { json!(0.0) } else { json!("prior") }},
                     "regularization": {"l2": if strict { 0.01 } else { 0.0 }},
@@ -300,7 +351,8 @@ mod tests {
         ) {
             let schema = iris();
             let spec = prove(&request, &schema, &Limits::default()).unwrap();
-            let facts = facts(&spec, &schema);
+            let rare = TableFacts { name: "word".to_owned(), words_by_count: [5, 1, 1, 1, 1] };
+            let facts = Facts { tables: vec![rare], ..facts(&spec, &schema) };
             let mut curves = Curves::default();
             let last = facts.hidden.len() - 1;
             for epoch in 0..=facts.epochs.min(64) {

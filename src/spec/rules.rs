@@ -322,7 +322,7 @@ fn stopping(proof: &mut Proof<'_>, spec: &ResolvedSpec) {
         proof.warn("patience_too_long", "/early_stopping/patience", detail);
     }
     if spec.early_stopping.as_ref().is_some_and(|stopping| !stopping.restore_best) {
-        let detail = "the best and the last weights are both kept whatever this says; \"checkpoint\" is \"best\" unless a request asks for \"last\"";
+        let detail = "the model will be that of the last epoch, even where an earlier one was better on the validation part; true keeps the best";
         proof.warn("restore_best_false", "/early_stopping/restore_best", detail);
     }
 }

@@ -18,7 +18,17 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 struct Dashboard;
 
 /// The routes of the dashboard's own pages; each answers with the same document, which then draws the page.
-const PAGES: [&str; 7] = ["/", "/jobs", "/jobs/new", "/jobs/{id}", "/compare", "/datasets", "/datasets/{id}"];
+const PAGES: [&str; 9] = [
+    "/",
+    "/jobs",
+    "/jobs/new",
+    "/jobs/{id}",
+    "/autotrain",
+    "/autotrain/{id}",
+    "/compare",
+    "/datasets",
+    "/datasets/{id}",
+];
 
 /// Only what the binary serves may run, be drawn or be asked; pictures may also come from memory, because they are
 /// fetched with the key in a header.

@@ -253,6 +253,7 @@ async fn end(store: &Store, run: &Autotrain, done: &[Done]) -> Result<bool, Trou
     let result = json!({
         "recipe": best.recipe, "trial": best.job, "validation": {"loss": best.loss(), "standard_error": best.error(),
         "accuracy": best.accuracy}, "test": test, "trainings": trainings,
+        "findings": strategy::search_findings(done),
     });
     let end = AutotrainEnd::Succeeded { model, result };
     Ok(store.autotrain_finish(run.id, end, "the model is trained").await?)

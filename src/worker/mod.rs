@@ -10,6 +10,7 @@ mod budget;
 mod checks;
 mod control;
 mod encoded;
+mod facts;
 mod failure;
 mod family;
 mod findings;

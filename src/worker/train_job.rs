@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::checks::{self, Subject};
 use super::encoded::{self, Sources};
+use super::facts;
 use super::failure::Failure;
 use super::findings::{self, End, Findings};
 use super::observer::{self, Settings, Watch};
@@ -54,7 +55,8 @@ fn load(session: &Session<'_>) -> Result<Material, Failure> {
         let detail = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>();
         Failure::new("invalid_job_spec", "The spec no longer holds", detail.join("; "), json!({}))
     })?;
-    let facts = spec::facts(&spec, &schema);
+    let mut facts = spec::facts(&spec, &schema);
+    facts::alone(session, &mut facts)?;
     let table = open(session, &own)?;
     let validation = validation.map(|other| open(session, &other)).transpose()?;
     let test = test.map(|other| open(session, &other)).transpose()?;
@@ -141,7 +143,8 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         0..=1 => Curves::default(),
         _ => session.runtime.block_on(findings::recorded_curves(session.store, session.job.id))?,
     };
-    recorder.latest().facts = serde_json::to_value(facts).ok();
+    let facts = Facts { tables: facts::tables(&encoder), ..facts.clone() };
+    recorder.latest().facts = serde_json::to_value(&facts).ok();
     let mut findings = Findings::new(facts.clone(), spec.to_json(), curves);
     // Rows of datasets of their own are looked at there.
     let own = |part: &Option<Part<T>>, other: &Option<StoredTable>| match (part, other) {

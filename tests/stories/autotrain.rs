@@ -42,7 +42,12 @@ fn essence(run: &Value) -> Value {
 fn one_request_leads_to_a_model_and_a_page_that_says_why() {
     let server = Server::with(Settings::workers(2));
     server.sample("iris");
-    let id = begin(&server, &least(json!({"name": "doctor"})));
+    let began = std::time::Instant::now();
+    let answer = server.post("/v1/autotrain?wait=60", &least(json!({"name": "doctor"})));
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let waited = answer.json();
+    assert!(!waited["finished_at"].is_null() || began.elapsed().as_secs() >= 60, "it did not wait: {waited:#}");
+    let id = waited["id"].as_str().unwrap().to_owned();
     let run = ended(&server, &id);
     assert_eq!(run["status"], "succeeded", "{run:#}");
     let kinds: Vec<&str> = run["steps"].as_array().unwrap().iter().map(|step| step["kind"].as_str().unwrap()).collect();
@@ -51,6 +56,13 @@ fn one_request_leads_to_a_model_and_a_page_that_says_why() {
     for step in run["steps"].as_array().unwrap() {
         assert!(step["reason"].as_str().unwrap().len() > 40 && !step["finished_at"].is_null(), "{step:#}");
     }
+
+    // The rate of the first recipe is the strategy's own: nobody is told that it is wrong.
+    let said = run["steps"][3]["outcome"]["reports"][0]["advice"].as_str().unwrap();
+    assert!(said.contains("falls fastest") && !said.contains("0.003"), "{said}");
+    let findings = run["result"]["findings"].as_array().unwrap();
+    let known = ["within_noise", "best_at_the_border"];
+    assert!(findings.iter().all(|finding| known.contains(&finding["code"].as_str().unwrap())), "{findings:#?}");
 
     // The budget: five cross-validations and the model.
     let jobs = server.get(&format!("/v1/jobs?autotrain={id}&limit=100")).ok();

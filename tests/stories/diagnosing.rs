@@ -161,6 +161,7 @@ fn a_diagnosis_outlives_its_dataset_and_a_fork_remembers_why_it_was_made() {
     let fork = |query: &str, body: Value| server.post(&format!("/v1/jobs/{id}/fork?{query}"), &body);
     let none = fork("finding=palmistry", json!({})).problem(422, "invalid_body");
     assert!(none["errors"][0]["detail"].as_str().unwrap().contains("it has steps_too_small"), "{none:#}");
+    assert_eq!(none["detail"].as_str().unwrap().matches("steps_too_small").count(), 1, "{none:#}");
     // The body may name more than the finding offers; `{}` takes what it offers.
     let renamed = fork("finding=steps_too_small&dry_run=true", json!({"epochs": 3})).ok();
     assert_eq!(renamed["spec"]["epochs"], 3);

@@ -100,6 +100,8 @@ fn every_row_is_held_out_once_and_the_job_tells_mean_and_spread() {
     let (mean, sd) = mean_and_sd(&each.iter().map(|(_, accuracy)| *accuracy).collect::<Vec<_>>());
     assert!(near(&species["folds"]["accuracy"]["mean"], mean) && near(&species["folds"]["accuracy"]["sd"], sd));
     assert!(species["baseline"]["linear"]["accuracy"].as_f64() > Some(0.9), "{}", species["baseline"]);
+    let page = server.get(&format!("/v1/jobs/{}/report", id(&leader))).text();
+    assert!(page.contains("<h2>Folds</h2>") && page.contains("mean ± sd"), "the page has the folds");
     let picture = server.get(&format!("/v1/jobs/{}/evaluation/confusion.svg", id(&leader)));
     assert!(picture.text().contains("150 rows of out_of_fold"));
 

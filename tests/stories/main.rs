@@ -33,6 +33,7 @@ mod jobs;
 mod kit;
 mod order;
 mod planted;
+mod planted_rules;
 mod predicting;
 mod readme;
 mod repeated;

@@ -11,7 +11,7 @@ fn check(server: &Server, kind: &str, spec: &Value) -> Value {
 }
 
 /// Trains, and gives the job with its findings.
-fn diagnosed(server: &Server, spec: &Value) -> (Value, Vec<Value>) {
+pub(crate) fn diagnosed(server: &Server, spec: &Value) -> (Value, Vec<Value>) {
     let job = server.finished(&server.submit(spec));
     let findings = findings(server, &job);
     (job, findings)
@@ -23,19 +23,19 @@ fn findings(server: &Server, job: &Value) -> Vec<Value> {
 }
 
 #[track_caller]
-fn one<'a>(findings: &'a [Value], code: &str) -> &'a Value {
+pub(crate) fn one<'a>(findings: &'a [Value], code: &str) -> &'a Value {
     findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code} in {findings:#?}"))
 }
 
 /// Forks by a finding, and gives the changed job.
-fn mended(server: &Server, job: &Value, code: &str) -> Value {
+pub(crate) fn mended(server: &Server, job: &Value, code: &str) -> Value {
     let path = format!("/v1/jobs/{}/fork?finding={code}", job["id"].as_str().unwrap());
     let fork = server.post(&path, &json!({})).ok();
     assert_eq!(fork["parent"]["finding"], code);
     server.finished(fork["id"].as_str().unwrap())
 }
 
-fn val_loss(job: &Value) -> f64 {
+pub(crate) fn val_loss(job: &Value) -> f64 {
     job["last"]["val_loss"].as_f64().unwrap_or(f64::INFINITY)
 }
 

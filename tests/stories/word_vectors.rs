@@ -20,7 +20,12 @@ const VECTORS: [(&str, [f32; 2]); 8] = [
 ];
 
 fn vectors(vocabulary: Option<String>) -> Vec<u8> {
-    let data: Vec<u8> = VECTORS.iter().flat_map(|(_, vector)| vector).flat_map(|x| x.to_le_bytes()).collect();
+    scaled_vectors(vocabulary, 1.0)
+}
+
+fn scaled_vectors(vocabulary: Option<String>, scale: f32) -> Vec<u8> {
+    let numbers = VECTORS.iter().flat_map(|(_, vector)| vector);
+    let data: Vec<u8> = numbers.flat_map(|x| (scale * x).to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, vec![VECTORS.len(), 2], &data).unwrap();
     let metadata = vocabulary.map(|words| HashMap::from([("vocabulary".to_owned(), words)]));
     safetensors::serialize([("vectors", view)], metadata).unwrap()
@@ -127,4 +132,27 @@ fn vectors_that_do_not_fit_are_refused_at_their_place_before_anything_runs() {
         assert!(fault["detail"].as_str().unwrap().contains(said), "{problem:#}");
     }
     assert_eq!(server.get("/v1/jobs").ok()["data"], json!([]));
+}
+
+#[test]
+fn a_check_looks_at_the_network_with_the_vectors_that_it_would_start_from() {
+    let server = Server::start();
+    reviews(&server);
+    let uploaded = |name: &str, scale: f32| {
+        let body = scaled_vectors(Some(words()), scale);
+        server.send("POST", &format!("/v1/weights?name={name}"), &[], Some(&body)).ok()["id"].clone()
+    };
+    let check = |kind: &str, vectors: &Value| {
+        let spec = spec(&json!({"vectors": vectors}));
+        server.post("/v1/checks", &json!({"kind": kind, "spec": spec})).ok()
+    };
+    let (tiny, huge) = (uploaded("tiny", 1.0), uploaded("huge", 1e4));
+    let gradient = check("gradient", &tiny);
+    assert_eq!(gradient["verdict"], "passed", "{gradient:#}");
+    let tensors = gradient["tensors"].as_array().unwrap();
+    assert!(tensors.iter().any(|tensor| tensor["name"] == "embedding.words.weight"), "{gradient:#}");
+    // Vectors of this length make the untrained network sure of what it says: the check has seen them.
+    assert_eq!(check("initial_loss", &tiny)["verdict"], "passed");
+    let sure = check("initial_loss", &huge);
+    assert_eq!(sure["verdict"], "failed", "{sure:#}");
 }

@@ -22,6 +22,11 @@ async function accessible(page, where) {
   assert.equal(found.length, 0, `axe on ${where}:\n${found.join("\n")}`);
 }
 
+/** A picture of the whole page, where somebody wants to look at it. */
+async function shot(page, name) {
+  if (process.env.E2E_SHOTS) await page.screenshot({ path: `${process.env.E2E_SHOTS}/${name}.png`, fullPage: true });
+}
+
 /** How many points the chart says it has. */
 async function points(page) {
   const label = await page.locator(".chart[role=img]").getAttribute("aria-label");
@@ -283,6 +288,81 @@ describe("the dashboard", { skip: missing ?? false }, () => {
       if (process.env.E2E_SHOTS)
         await report.screenshot({ path: `${process.env.E2E_SHOTS}/report.png`, fullPage: true });
       await report.close();
+    }));
+
+  it("runs the whole strategy from a form, and says why each step is taken", () =>
+    story(async (page) => {
+      await page.goto(`${server.url}/autotrain?dataset=iris`);
+      await page.getByText("No runs yet").waitFor();
+      await page.locator("#target option").first().waitFor({ state: "attached" });
+      assert.equal(await page.locator("#target").inputValue(), "species");
+      await page.fill("#amount", "2.5");
+      await page.getByText("Trainings are a whole number").waitFor();
+      await accessible(page, "the form of autotrain with a fault");
+      await page.fill("#amount", "3");
+      await page.fill("#name", "the-strategy");
+      await page.getByRole("button", { name: "Start", exact: true }).click();
+      await page.getByRole("heading", { name: "the-strategy", level: 1 }).waitFor();
+      await page.getByRole("heading", { name: "1. Look at the data" }).waitFor();
+      await page.locator("[data-status=succeeded]").waitFor({ timeout: 120_000 });
+      await page.getByRole("heading", { name: /Train the model/ }).waitFor();
+      await page.getByText("Most bad models come from bad data").waitFor();
+      const trials = page.getByRole("group", { name: "Trials of step 5" });
+      assert.equal(await trials.getByRole("link").count(), 2, "a small network, and the linear one");
+      assert.equal(await page.getByText("best", { exact: true }).count(), 1);
+      await accessible(page, "a run of autotrain");
+      await page.emulateMedia({ colorScheme: "dark" });
+      await accessible(page, "a run of autotrain in the dark");
+      await shot(page, "autotrain-dark");
+      await page.emulateMedia({ colorScheme: "light" });
+      await shot(page, "autotrain");
+      await page.getByRole("link", { name: "The model" }).click();
+      await page.getByRole("heading", { name: "the-strategy", level: 1 }).waitFor();
+      await page.locator(".chart canvas").waitFor();
+      await page.getByRole("link", { name: "Autotrain" }).click();
+      await page.getByRole("link", { name: "the-strategy" }).waitFor();
+      await accessible(page, "the list of runs");
+      await shot(page, "autotrain-list");
+      await page.emulateMedia({ colorScheme: "dark" });
+      await accessible(page, "the list of runs in the dark");
+    }));
+
+  it("shows the folds of a cross-validation, and cancels a run of autotrain", () =>
+    story(async (page) => {
+      const made = await fetch(`${server.url}/v1/jobs?wait=60`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ dataset: "iris", target: "species", name: "folded", epochs: 20, split: { k_folds: 4 } }),
+      });
+      const leader = await made.json();
+      assert.equal(leader.status, "succeeded", JSON.stringify(leader));
+      await page.goto(`${server.url}/jobs/${leader.id}`);
+      const folds = page.locator("section", { has: page.getByRole("heading", { name: "Folds" }) });
+      await folds.getByText("4 of 4 succeeded").waitFor();
+      await folds.getByRole("link", { name: "fold 4" }).waitFor();
+      await page.locator(".confusion .hit").first().waitFor();
+      await drawn(page, "line-validation", 20);
+      await accessible(page, "a cross-validation");
+      await shot(page, "folds");
+      await page.emulateMedia({ colorScheme: "dark" });
+      await accessible(page, "a cross-validation in the dark");
+      await shot(page, "folds-dark");
+
+      const begun = await fetch(`${server.url}/v1/autotrain`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ dataset: "iris", target: "species", name: "stopped", budget: { jobs: 500 } }),
+      });
+      await page.goto(`${server.url}/autotrain/${(await begun.json()).id}`);
+      await page
+        .getByText(/under way/)
+        .first()
+        .waitFor();
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.locator("[data-status=cancelled]").waitFor({ timeout: 60_000 });
+      await page.getByRole("button", { name: "Delete…" }).click();
+      await page.getByRole("button", { name: "Delete", exact: true }).click();
+      await page.getByRole("heading", { name: "Autotrain", level: 1 }).waitFor();
     }));
 
   it("says what is wrong when a job does not exist", () =>

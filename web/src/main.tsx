@@ -3,6 +3,8 @@
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LocationProvider, Route, Router } from "preact-iso";
+import { AutotrainPage } from "./pages/Autotrain";
+import { AutotrainRunPage } from "./pages/AutotrainRun";
 import { ComparePage } from "./pages/Compare";
 import { DatasetPage } from "./pages/Dataset";
 import { DatasetsPage } from "./pages/Datasets";
@@ -26,7 +28,7 @@ function App() {
     first.current = false;
   }, []);
   return (
-    <LocationProvider scope={/^\/($|jobs|datasets|compare)/}>
+    <LocationProvider scope={/^\/($|jobs|autotrain|datasets|compare)/}>
       <a class="skip" href="#main">
         Skip to the content
       </a>
@@ -37,6 +39,8 @@ function App() {
           <Route path="/jobs" component={JobsPage} />
           <Route path="/jobs/new" component={NewJobPage} />
           <Route path="/jobs/:id" component={JobPage} />
+          <Route path="/autotrain" component={AutotrainPage} />
+          <Route path="/autotrain/:id" component={AutotrainRunPage} />
           <Route path="/compare" component={ComparePage} />
           <Route path="/datasets" component={DatasetsPage} />
           <Route path="/datasets/:id" component={DatasetPage} />

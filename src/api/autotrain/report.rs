@@ -123,11 +123,29 @@ fn draw(title: &str, run: &Autotrain, steps: &[Shown]) -> Markup {
             @if let Some(model) = run.model {
                 p.lead { "The model is " code { (model) } ". " (conclusion_of_last(steps)) }
             }
+            (before_believing(run))
             @if let Some(way) = way(&done) { (page::picture(&way, "the best validation loss so far, trial by trial", "")) }
             @for shown in steps { (section(shown)) }
             section {
                 h2 { "What was asked" }
                 (page::json(&run.spec))
+            }
+        }
+    }
+}
+
+/// What the search itself says of its choice.
+fn before_believing(run: &Autotrain) -> Markup {
+    let found = run.result.as_ref().and_then(|result| result.get("findings")?.as_array().cloned()).unwrap_or_default();
+    html! {
+        @if !found.is_empty() {
+            section {
+                h2 { "Before one believes in the choice" }
+                ul {
+                    @for one in &found {
+                        li { (said(one.get("message"))) " " span.muted { (said(one.get("advice"))) } }
+                    }
+                }
             }
         }
     }

@@ -75,7 +75,7 @@ pub(super) struct AutotrainBody {
     error: Option<Value>,
     /// The job that has the model.
     model: Option<String>,
-    /// The model in numbers: `{"recipe","trial","validation":{"loss","standard_error","accuracy"},"test":{"test_loss":…},"trainings"}`.
+    /// The model in numbers: `{"recipe","trial","validation":{"loss","standard_error","accuracy"},"test":{"test_loss":…},"trainings","findings":[{"code":"within_noise|best_at_the_border","severity","message","advice"}]}`.
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
     /// What was done, and why.

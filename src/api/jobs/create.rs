@@ -106,7 +106,13 @@ async fn found(app: &App, job: &Job, code: &str) -> Result<Value, Problem> {
     if let Some(finding) = known.iter().find(|finding| finding["code"] == code) {
         return Ok(finding.clone());
     }
-    let codes: Vec<&str> = known.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    // Most stand in the diagnosis and were told as events too.
+    let mut codes: Vec<&str> = Vec::new();
+    for code in known.iter().filter_map(|finding| finding["code"].as_str()) {
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
     let there = if codes.is_empty() { "it has none".to_owned() } else { format!("it has {}", codes.join(", ")) };
     let detail = format!("the diagnosis of this job has no finding `{}`; {there}", shortened(code));
     Err(Problem::faults(Kind::InvalidBody, vec![Fault::parameter("finding", detail)]))

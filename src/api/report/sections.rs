@@ -127,6 +127,35 @@ pub(super) async fn curves(app: &App, job: &Job, family: &Family) -> Result<Mark
     Ok(html! { h2 { "Curves" } div.pair { @for (title, svg) in &drawn { (picture(svg, title, "")) } } })
 }
 
+/// What became of each fold of a cross-validation, and the mean and spread over them.
+pub(super) fn folds(job: &Job) -> Markup {
+    let Some(document) = &job.folds else { return html! {} };
+    let measures = ["val_loss", "val_accuracy"].map(|name| (name, &document["metrics"][name]));
+    let told: Vec<(&str, &Value)> = measures.into_iter().filter(|(_, measure)| measure.is_object()).collect();
+    let names: Vec<String> = told.iter().map(|(name, _)| format!("#{}", spaced(name))).collect();
+    let headings: Vec<&str> =
+        ["fold", "status", "#best epoch"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let row = |fold: &Value| -> Vec<Markup> {
+        let own = [
+            html! { (fold["fold"]) },
+            word(fold["status"].as_str().unwrap_or_default()),
+            html! { (number(fold["epoch"].as_f64())) },
+        ];
+        let values = told.iter().map(|(name, _)| html! { (number(fold["metrics"][*name].as_f64())) });
+        own.into_iter().chain(values).collect()
+    };
+    let mut rows: Vec<Vec<Markup>> = document["jobs"].as_array().into_iter().flatten().map(row).collect();
+    let spread = |measure: &Value| html! { (number(measure["mean"].as_f64())) " ± " (number(measure["sd"].as_f64())) };
+    let empty = [html! { strong { "mean ± sd" } }, html! {}, html! {}];
+    rows.push(empty.into_iter().chain(told.iter().map(|(_, measure)| spread(measure))).collect());
+    html! {
+        section {
+            h2 { "Folds" }
+            (table("Folds", &headings, &rows))
+        }
+    }
+}
+
 /// The validation loss of the job it was forked from.
 async fn before(app: &App, job: &Job, family: &Family) -> Result<Option<Series>, Problem> {
     let above = job.parent.as_ref().and_then(|parent| parent["job"].as_str());
@@ -203,7 +232,7 @@ pub(super) async fn evaluation(app: &App, job: &Job) -> Markup {
     let targets = document["targets"].as_object();
     html! {
         h2 { "Evaluation" }
-        p.muted { (document["rows"]) " rows of the " (document["split"].as_str().unwrap_or_default()) " part; intervals of 95 %." }
+        p.muted { (document["rows"]) " rows of the " (spaced(document["split"].as_str().unwrap_or_default())) " part; intervals of 95 %." }
         @for (name, target) in targets.into_iter().flatten() {
             h3 { (name) }
             (measures(name, target))

@@ -9,6 +9,8 @@ pub struct Checked {
     pub gradient_failed: Option<Vec<String>>,
     /// Whether the overfit test failed, and what its report advises.
     pub overfit_failed: Option<String>,
+    /// The rate that the range test suggests, where it was run and found one.
+    pub suggested_rate: Option<f64>,
     /// What the check of the data found wrong.
     pub data: Vec<DataFault>,
 }
@@ -37,6 +39,7 @@ impl Checked {
                 let wrong = tensors.filter(|tensor| tensor["verdict"] == "failed").map(|tensor| text(tensor, "name"));
                 self.gradient_failed = failed.then(|| wrong.collect());
             }
+            "lr_range" => self.suggested_rate = document["suggestion"].as_f64(),
             "overfit" => self.overfit_failed = failed.then(|| text(document, "advice")),
             "data" => {
                 let found = document["findings"].as_array().into_iter().flatten();

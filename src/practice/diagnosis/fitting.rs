@@ -158,6 +158,27 @@ pub(super) fn overfitting(run: &Run<'_>) -> Option<Finding> {
     })
 }
 
+/// The model is that of the last epoch, and an earlier one was better.
+pub(super) fn best_not_kept(run: &Run<'_>) -> Option<Finding> {
+    let ((best_epoch, best), (epoch, last)) = run.best_and_last("val_loss")?;
+    if !run.is_over || !run.facts.keeps_last || last <= best + 0.02 * best.abs() {
+        return None;
+    }
+    let costly = last > best + 0.1 * best.abs() && !run.is_good();
+    Some(Finding {
+        code: "best_not_kept",
+        severity: if costly { Severity::Warn } else { Severity::Info },
+        message: format!(
+            "The saved model is not the best one seen: the validation loss was {best:.3} after epoch {best_epoch}, and the model is that of epoch \
+             {epoch}, with {last:.3}."
+        ),
+        evidence: vec![("best_val_loss", best), ("best_epoch", best_epoch as f64), ("val_loss", last)],
+        advice: "Keep the best weights: \"restore_best\": true.".to_owned(),
+        changes: vec![Change::RestoreBest],
+        source: "tuning playbook: choose the checkpoint in retrospect",
+    })
+}
+
 /// It was still improving when it stopped.
 pub(super) fn stopped_early(run: &Run<'_>) -> Option<Finding> {
     let name = if run.last("val_loss").is_some() { "val_loss" } else { "loss" };

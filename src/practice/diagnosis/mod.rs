@@ -4,6 +4,7 @@
 //! of runs. A healthy run has no finding of level error, and no two findings of a run contradict each other.
 
 mod checked;
+mod combinations;
 mod data;
 mod fitting;
 mod layers;
@@ -11,9 +12,11 @@ mod opposite;
 mod run;
 mod steps;
 mod suspicions;
+mod tasks;
+mod words;
 
 pub use checked::{Checked, DataFault};
-pub use run::{Curves, Diverged, Facts, HiddenFacts, Run, TaskFacts};
+pub use run::{Alone, Curves, Diverged, Facts, HiddenFacts, Pitfall, Run, TableFacts, TaskFacts};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +81,18 @@ pub enum Change {
     DuplicatesTogether,
     /// Classes weighed by how rare they are.
     BalancedClasses,
+    /// The optimizer's momentum.
+    Momentum(f64),
+    /// Another optimizer with this rate.
+    Optimizer(&'static str, f64),
+    /// The best weights instead of the last.
+    RestoreBest,
+    /// AdamW with so much decay in place of Adam with an L2 penalty.
+    DecoupledDecay(f64),
+    /// No dropout in the last hidden layer of the trunk.
+    NoLastDropout,
+    /// Biases that do not decay.
+    BiasesWithoutDecay,
 }
 
 /// One thing that was found.
@@ -103,7 +118,7 @@ pub struct Finding {
 type Rule = fn(&Run<'_>) -> Option<Finding>;
 
 /// All rules, causes before what follows from them.
-const RULES: [Rule; 31] = [
+const RULES: [Rule; 38] = [
     steps::diverged,
     suspicions::gradient_wrong,
     data::gives_away,
@@ -112,6 +127,7 @@ const RULES: [Rule; 31] = [
     suspicions::unscaled_inputs,
     layers::wide_tanh,
     layers::dead,
+    steps::momentum_too_high,
     steps::too_large,
     layers::saturated,
     layers::vanishing,
@@ -124,10 +140,13 @@ const RULES: [Rule; 31] = [
     fitting::cannot_overfit,
     fitting::underfitting,
     fitting::overfitting,
+    fitting::best_not_kept,
     fitting::stopped_early,
     fitting::better_on_validation,
     suspicions::penalty_dominates,
-    suspicions::starved_task,
+    tasks::starved_task,
+    tasks::negative_transfer,
+    words::rare_words,
     steps::always_clipped,
     steps::unstable_start,
     steps::frequencies_first,
@@ -135,13 +154,17 @@ const RULES: [Rule; 31] = [
     steps::few_updates,
     fitting::small_validation,
     fitting::wasted_epochs,
+    combinations::adam_with_l2,
+    combinations::dropout_before_regression,
+    combinations::decayed_biases,
 ];
 
 /// What follows from what: where the first is found, the second says nothing new.
-const COVERS: [(&str, &[&str]); 14] = [
+const COVERS: [(&str, &[&str]); 17] = [
     (
         "diverged",
         &[
+            "momentum_too_high",
             "steps_too_large",
             "saturated_units",
             "dead_units",
@@ -162,9 +185,11 @@ const COVERS: [(&str, &[&str]); 14] = [
             "noisy_end",
         ],
     ),
+    ("momentum_too_high", &["steps_too_large"]),
     (
         "dead_units",
         &[
+            "momentum_too_high",
             "steps_too_large",
             "majority_only",
             "underfitting",
@@ -228,6 +253,9 @@ const COVERS: [(&str, &[&str]); 14] = [
     // The labels cannot be told from the inputs, whatever the network.
     ("contradicting_labels", &["underfitting"]),
     ("bad_start", &["frequencies_first"]),
+    ("starved_task", &["negative_transfer"]),
+    // What is memorised is told with the epoch that was best.
+    ("best_not_kept", &["noisy_end"]),
     ("rare_class_ignored", &["majority_only", "underfitting"]),
     ("underfitting", &["still_improving", "few_updates", "wasted_epochs"]),
     ("overfitting", &["wasted_epochs", "still_improving", "noisy_end"]),

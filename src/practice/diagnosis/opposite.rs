@@ -8,8 +8,13 @@ fn direction(change: &Change, facts: &Facts) -> Option<(String, i8)> {
     // More units and less regularisation both give the network more room.
     let room = |way: i8| Some(("room".to_owned(), way));
     match change {
-        Change::LearningRate(rate) => Some(("learning_rate".to_owned(), towards(*rate, facts.learning_rate))),
-        Change::Units(_) => room(1),
+        Change::LearningRate(rate) | Change::Optimizer(_, rate) => {
+            Some(("learning_rate".to_owned(), towards(*rate, facts.learning_rate)))
+        }
+        Change::Momentum(momentum) => Some(("momentum".to_owned(), towards(*momentum, facts.momentum))),
+        Change::Units(_) | Change::NoLastDropout => room(1),
+        // The penalty goes, and a decay that means the same comes.
+        Change::DecoupledDecay(_) => room(1),
         Change::L2(l2) => room(-towards(*l2, facts.l2)),
         Change::Dropout(dropout) => room(-towards(*dropout, facts.dropout)),
         Change::Epochs(epochs) => Some(("epochs".to_owned(), towards(*epochs as f64, facts.epochs as f64))),

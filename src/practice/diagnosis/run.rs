@@ -42,8 +42,14 @@ pub struct Facts {
     pub early_stopping: bool,
     /// Whether the output biases start at the prior.
     pub prior_bias: bool,
+    /// Whether the model is that of the last epoch, however good an earlier one was.
+    pub keeps_last: bool,
     /// What the spec says of inputs that are neither centred nor scaled.
     pub unscaled_inputs: Option<String>,
+    /// Combinations that work, but not as one expects, as the warnings of the spec say.
+    pub pitfalls: Vec<Pitfall>,
+    /// Embedding tables; known once their words were counted.
+    pub tables: Vec<TableFacts>,
     /// Hidden layers of the trunk.
     pub hidden: Vec<HiddenFacts>,
     /// The targets.
@@ -64,6 +70,28 @@ pub struct HiddenFacts {
     pub gain: f64,
 }
 
+/// A combination of settings with a meaning that surprises.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pitfall {
+    /// The warning's code.
+    pub code: String,
+    /// Where in the spec.
+    pub pointer: String,
+    /// What it says.
+    pub detail: String,
+}
+
+/// An embedding table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TableFacts {
+    /// Its name.
+    pub name: String,
+    /// How many of its words the training part has once, twice, three times, four times, more often. Words that it has not are no part of it.
+    pub words_by_count: [u64; 5],
+}
+
 /// A target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -82,6 +110,20 @@ pub struct TaskFacts {
     pub chance: Option<f64>,
     /// Weight of its loss.
     pub weight: f64,
+    /// What a network reached that learned this target alone, where one is recorded.
+    pub alone: Option<Alone>,
+}
+
+/// What a run with one target of several reached: on the same dataset, with the same split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alone {
+    /// The job.
+    pub job: String,
+    /// The best accuracy on its validation part.
+    pub accuracy: f64,
+    /// Rows of that part.
+    pub rows: u64,
 }
 
 impl Facts {
@@ -105,12 +147,17 @@ impl Facts {
     /// A rate at which this optimizer trains ordinary standardised data well; the middle of the good zone measured on the digits.
     pub fn usual_rate(&self) -> f64 {
         match self.optimizer.as_str() {
-            "sgd" => round((0.3 * (1.0 - self.momentum)).clamp(0.01, 0.3)),
+            "sgd" => Facts::usual_rate_with(self.momentum),
             "adagrad" => 0.05,
             "adadelta" => 1.0,
             "lbfgs" => 1.0,
             _ => 2e-3,
         }
+    }
+
+    /// The usual rate of gradient descent with this momentum.
+    pub(super) fn usual_rate_with(momentum: f64) -> f64 {
+        round((0.3 * (1.0 - momentum)).clamp(0.01, 0.3))
     }
 
     /// A lower rate: a third, and no more than usual.
@@ -267,6 +314,13 @@ impl Run<'_> {
     /// The newest value of a metric.
     pub(super) fn last(&self, name: &str) -> Option<f64> {
         self.curves.of(name).last().map(|(_, value)| *value)
+    }
+
+    /// The best value of a validation curve with its epoch, and the newest with its own; the untrained network is left out.
+    pub(super) fn best_and_last(&self, name: &str) -> Option<((u64, f64), (u64, f64))> {
+        let trained: Vec<(u64, f64)> = self.curves.of(name).into_iter().filter(|(epoch, _)| *epoch > 0).collect();
+        let best = trained.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some((best, *trained.last()?))
     }
 
     /// The loss of the untrained network.

@@ -1,7 +1,7 @@
 //! Rules about the size and number of steps.
 
 use super::run::round;
-use super::{Change, Finding, Run, Severity};
+use super::{Change, Facts, Finding, Run, Severity};
 
 /// The run blew up: a number that is not finite, or a loss ten times the first for three steps.
 pub(super) fn diverged(run: &Run<'_>) -> Option<Finding> {
@@ -94,6 +94,41 @@ pub(super) fn too_large(run: &Run<'_>) -> Option<Finding> {
         advice: format!("Lower the learning rate from {} to {rate}.", run.facts.learning_rate),
         changes: vec![Change::LearningRate(rate)],
         source: "CS231n 3",
+    })
+}
+
+/// Momentum with which a usual rate goes well.
+const USUAL_MOMENTUM: f64 = 0.9;
+
+/// Steps are too large because each goes on for so long: the rate would do with less momentum.
+pub(super) fn momentum_too_high(run: &Run<'_>) -> Option<Finding> {
+    let facts = run.facts;
+    let usual = Facts::usual_rate_with(USUAL_MOMENTUM);
+    let good = run.checked.suggested_rate.unwrap_or(usual);
+    if facts.optimizer != "sgd" || facts.momentum < 0.95 || facts.learning_rate < good / 3.0 {
+        return None;
+    }
+    let bouncing = too_large(run)?;
+    let (momentum, far) = (facts.momentum, 1.0 / (1.0 - facts.momentum));
+    let rate = round(facts.learning_rate.min(usual));
+    let mut changes = vec![Change::Momentum(USUAL_MOMENTUM)];
+    if rate < facts.learning_rate {
+        changes.push(Change::LearningRate(rate));
+    }
+    let mut evidence = vec![("momentum", momentum), ("effective_rate", far * facts.learning_rate)];
+    evidence.extend(bouncing.evidence);
+    Some(Finding {
+        code: "momentum_too_high",
+        severity: bouncing.severity,
+        message: format!(
+            "With a momentum of {momentum} every step goes {far:.0} times as far in the end, and the rate {} is not small enough for that: the loss \
+             bounces instead of falling.",
+            facts.learning_rate
+        ),
+        evidence,
+        advice: format!("Take a momentum of {USUAL_MOMENTUM}, with a learning rate of {rate}."),
+        changes,
+        source: "the lecture notes; CS231n 3",
     })
 }
 

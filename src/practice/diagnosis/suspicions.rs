@@ -1,4 +1,4 @@
-//! Rules about what a run was given: inputs, penalties, tasks, and whether its gradient is right.
+//! Rules about what a run was given: inputs, penalties, and whether its gradient is right.
 
 use super::run::round;
 use super::{Change, Finding, Run, Severity};
@@ -53,40 +53,5 @@ pub(super) fn penalty_dominates(run: &Run<'_>) -> Option<Finding> {
         advice: "Take a tenth of the penalty.".to_owned(),
         changes,
         source: "CS231n 3",
-    })
-}
-
-/// One task takes the shared layers for itself.
-pub(super) fn starved_task(run: &Run<'_>) -> Option<Finding> {
-    let norms: Vec<(&str, f64)> = run
-        .facts
-        .tasks
-        .iter()
-        .filter_map(|task| Some((task.name.as_str(), run.last(&format!("gradient_norm/{}", task.name))?)))
-        .collect();
-    let fell = |task: &str| -> Option<f64> {
-        let curve = run.curves.of(&format!("loss/{task}"));
-        Some(curve.last()?.1 / curve.first()?.1)
-    };
-    let total: f64 = norms.iter().map(|(_, norm)| norm).sum();
-    let (least, small) = norms.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let (most, _) = norms.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let share = small / total;
-    if norms.len() < 2 || share.is_nan() || share >= 0.05 || fell(least)? < 0.5 || fell(most)? > 0.9 {
-        return None;
-    }
-    let weight = run.facts.tasks.iter().find(|task| task.name == most).map_or(1.0, |task| task.weight);
-    let less = round(weight * (small / (total - small)).max(0.01) * norms.len() as f64);
-    Some(Finding {
-        code: "starved_task",
-        severity: Severity::Warn,
-        message: format!(
-            "{most} drowns {least}: only {:.1} % of the pull on the shared layers is {least}'s, and its loss hardly falls.",
-            100.0 * share
-        ),
-        evidence: vec![("pull_share", share), ("loss_left", fell(least)?)],
-        advice: format!("Lower the weight of {most} from {weight} to {less}."),
-        changes: vec![Change::TaskWeight(most.to_owned(), less)],
-        source: "the lecture notes: losses of tasks are summed",
     })
 }

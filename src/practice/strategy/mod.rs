@@ -10,6 +10,7 @@
 //! differences within the noise of the folds taken for none: Google's tuning playbook. The small network against the linear one: CS224d
 //! notes. Test rows that are looked at once, when everything is decided: all of them.
 
+mod search;
 mod stages;
 mod trials;
 mod words;
@@ -17,9 +18,10 @@ mod words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use search::{SearchFinding, search_findings};
 pub use stages::first;
 pub use trials::{Comparison, Trial, best, compare, trials};
-pub use words::{conclude, describe};
+pub use words::{conclude, describe, range};
 
 /// What is known before the first step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The stages in their order: which recipes each tries, and when the next one begins.
 
+use super::search::{borders, round};
 use super::trials::{Trial, best, compare, least, trials};
 use super::words::{self, number};
 use super::{Done, Outcome, Plan, Recipe, Situation, Stage};
@@ -263,7 +264,11 @@ fn combine(done: &[Done]) -> Option<Step> {
 fn explore(situation: &Situation, done: &[Done], best: &Trial, round_number: usize) -> Step {
     let tried: Vec<&Recipe> = trials(done).map(|trial| &trial.recipe).collect();
     let mut draw = generator(situation.seed, Stream::Search, round_number as u64, 0);
-    let mut recipes: Vec<Recipe> = Vec::new();
+    // Where the best stands at the edge of what was tried, the range was too narrow.
+    let borders = borders(done);
+    let beyond = borders.iter().map(|border| border.beyond(&best.recipe));
+    let mut recipes: Vec<Recipe> = beyond.filter(|recipe| !tried.contains(&recipe)).collect();
+    let recipes_begin_beyond = !recipes.is_empty();
     for _ in 0..8 * DRAWN {
         let mut drawn = || uniform(&mut draw);
         let base = &best.recipe;
@@ -280,17 +285,11 @@ fn explore(situation: &Situation, done: &[Done], best: &Trial, round_number: usi
             recipes.push(recipe);
         }
     }
-    let reason = words::before_exploring(best, round_number);
+    let reason = words::before_exploring(best, round_number, if recipes_begin_beyond { &borders } else { &[] });
     ("Look around the best".to_owned(), reason, Plan::Train { stage: Stage::Explore, recipes })
 }
 
 /// The recipe of the model: as many epochs as the folds found best.
 pub(super) fn model(best: &Trial) -> Recipe {
     Recipe { epochs: best.epoch.max(1), ..best.recipe.clone() }
-}
-
-/// Two significant digits: what is tried is also told.
-fn round(rate: f64) -> f64 {
-    let scale = 10.0_f64.powi(1 - rate.abs().log10().floor() as i32);
-    (rate * scale).round() / scale
 }

@@ -156,3 +156,77 @@ fn a_gain_is_clear_where_the_folds_agree() {
     assert!(compare(&trial([0.5, 0.9, 0.2]), &trial([0.4, 0.8, 0.1])).unwrap().is_clear());
     assert!(!compare(&trial([0.5, 0.9, 0.2]), &trial([0.9, 0.4, 0.25])).unwrap().is_clear());
 }
+
+fn trial(job: &str, learning_rate: f64, hidden: &[u64], losses: [f64; 3]) -> Trial {
+    let recipe = Recipe { learning_rate, hidden: hidden.to_vec(), ..first(&situation(9)) };
+    let parameters = hidden.iter().sum();
+    let losses = losses.to_vec();
+    let job = job.to_owned();
+    Trial {
+        recipe,
+        job,
+        status: "succeeded".to_owned(),
+        losses,
+        train_loss: None,
+        accuracy: None,
+        epoch: 3,
+        parameters,
+        seconds: 0.1,
+    }
+}
+
+fn searched(trials: Vec<Trial>) -> Vec<Done> {
+    let recipes = trials.iter().map(|trial| trial.recipe.clone()).collect();
+    vec![Done { plan: Plan::Train { stage: Stage::Grow, recipes }, outcome: Outcome::Trained { trials } }]
+}
+
+#[test]
+fn a_best_that_the_folds_cannot_tell_from_others_is_told_with_the_smallest_of_them() {
+    let done = searched(vec![
+        trial("a", 0.003, &[16], [0.30, 0.42, 0.36]),
+        trial("b", 0.003, &[64], [0.33, 0.38, 0.35]),
+        trial("c", 0.003, &[256], [0.90, 0.95, 0.99]),
+    ]);
+    let found = search_findings(&done);
+    assert_eq!((found.len(), found[0].code), (1, "within_noise"), "{found:#?}");
+    assert!(found[0].message.contains("another trial") && found[0].message.contains("16 parameters"), "{found:#?}");
+    let clear = searched(vec![
+        trial("a", 0.003, &[16], [0.50, 0.62, 0.56]),
+        trial("b", 0.003, &[64], [0.33, 0.45, 0.38]),
+        trial("c", 0.003, &[256], [0.90, 0.95, 0.99]),
+    ]);
+    assert_eq!(search_findings(&clear), []);
+    // A single fold cannot tell.
+    let one = |trial: Trial| Trial { losses: vec![trial.losses[0]], ..trial };
+    let single = searched(vec![one(trial("a", 0.003, &[16], [0.3; 3])), one(trial("b", 0.003, &[64], [0.31; 3]))]);
+    assert_eq!(search_findings(&single), []);
+}
+
+#[test]
+fn a_best_at_the_edge_of_what_was_tried_is_told_and_the_next_look_goes_beyond() {
+    let done = searched(vec![
+        trial("a", 0.0003, &[64], [0.50, 0.51, 0.52]),
+        trial("b", 0.001, &[128], [0.40, 0.41, 0.42]),
+        trial("c", 0.003, &[128], [0.30, 0.31, 0.32]),
+    ]);
+    let found = search_findings(&done);
+    assert_eq!((found.len(), found[0].code), (1, "best_at_the_border"), "{found:#?}");
+    assert!(found[0].message.contains("the largest learning rate that was tried, 0.003"), "{found:#?}");
+    let [border] = search::borders(&done)[..] else { panic!("two sizes are no range: {found:#?}") };
+    assert_eq!(border.beyond(&best(&done).unwrap().recipe).learning_rate, 0.009);
+    let inside = searched(vec![
+        trial("a", 0.0003, &[16], [0.50, 0.51, 0.52]),
+        trial("b", 0.001, &[64], [0.30, 0.31, 0.32]),
+        trial("c", 0.003, &[256], [0.40, 0.41, 0.42]),
+    ]);
+    assert_eq!(search_findings(&inside), []);
+}
+
+#[test]
+fn a_range_test_is_told_without_the_rate_that_nobody_chose() {
+    let report =
+        serde_json::json!({"learning_rate": 0.003, "suggestion": 0.071, "steepest": 0.05, "minimum_tenth": 0.08});
+    let said = range(&report).unwrap();
+    assert!(said.contains("at a rate of 0.05") && said.contains("0.071") && !said.contains("0.003"), "{said}");
+    assert_eq!(range(&serde_json::json!({"suggestion": null})), None);
+}

@@ -1,5 +1,6 @@
 //! What is said of the steps, in sentences with the numbers that they rest on.
 
+use super::search::Border;
 use super::trials::{Trial, best, compare, least};
 use super::{Checked, Done, Outcome, Plan, Recipe, Situation, Stage};
 
@@ -10,6 +11,18 @@ pub(super) fn report<'a>(done: &'a [Done], check: &str) -> Option<&'a Checked> {
         _ => None,
     });
     reports.flatten().find(|report| report.check == check)
+}
+
+/// What a range test says, without the rate that its job happened to have: the strategy, not the client, chose that one.
+pub fn range(report: &serde_json::Value) -> Option<String> {
+    let of = |name: &str| report.get(name)?.as_f64();
+    let (suggestion, steepest, tenth) = (of("suggestion")?, of("steepest")?, of("minimum_tenth")?);
+    Some(format!(
+        "The loss falls fastest at a rate of {}, and is least at {}, where it is about to turn: {} is a good one to begin with.",
+        number(steepest),
+        number(10.0 * tenth),
+        number(suggestion)
+    ))
 }
 
 /// A number with three significant digits.
@@ -157,7 +170,16 @@ pub(super) fn before_refining(done: &[Done], best: &Trial) -> String {
     )
 }
 
-pub(super) fn before_exploring(best: &Trial, round: usize) -> String {
+pub(super) fn before_exploring(best: &Trial, round: usize, borders: &[Border]) -> String {
+    let told = looking_around(best, round);
+    let edges: Vec<String> = borders.iter().map(Border::edge).collect();
+    match edges.is_empty() {
+        true => told,
+        false => format!("{told} It has {}: what lies beyond is tried first.", edges.join(" and ")),
+    }
+}
+
+fn looking_around(best: &Trial, round: usize) -> String {
     match round {
         0 => format!(
             "The best so far is {}, at {}. What is left of the budget looks around it at random: that finds what changes of one thing cannot.",
@@ -185,8 +207,12 @@ pub(super) fn choice(situation: &Situation, done: &[Done], best: &Trial, over: b
             " No rows were held out: how good it is, the validation alone tells, and a little too kindly, since it also chose."
         }
     };
+    let equals = match super::search::as_good(done, best).len() {
+        0 => String::new(),
+        n => format!(" {n} of the others are as good within the noise of the folds."),
+    };
     format!(
-        "{why}: of {spent} trials the best is {}, at {}. It is trained anew on all rows that trained or validated, for {} epochs, the middle of \
+        "{why}: of {spent} trials the best is {}, at {}.{equals} It is trained anew on all rows that trained or validated, for {} epochs, the middle of \
          what the folds found best.{test}",
         describe(&best.recipe),
         loss(best),

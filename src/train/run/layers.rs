@@ -4,7 +4,7 @@
 use crate::data::{BatchBuffer, DataError, Part};
 use crate::nn::optimizer::{Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::{Activity, Network, Noise, Penalties, Role, Workspace, activity};
-use crate::num::Real;
+use crate::num::{Real, reduce};
 use crate::train::plan::{Plan, Switch};
 use crate::train::view::Lists;
 
@@ -121,8 +121,7 @@ fn weights(network: &Network) -> impl Iterator<Item = (usize, &crate::nn::Segmen
 }
 
 fn norm<T: Real>(values: &[T]) -> f64 {
-    // Summed in f64, so that the square of a large f32 is no infinity.
-    values.iter().map(|value| value.to_f64() * value.to_f64()).sum::<f64>().sqrt()
+    reduce::sum_of_squares_wide(values).sqrt()
 }
 
 /// How far the optimizer would move one tensor now; everything is put back.
@@ -144,11 +143,7 @@ fn step_of<T: Real>(
     let scalars = state.scalars.clone();
     let only = |segment: usize| if segment == index { Rows::All } else { Rows::Resting };
     optimizer.step(layout, info, parameters, gradient, &only, state);
-    let moved: f64 = parameters[range.clone()]
-        .iter()
-        .zip(before.iter())
-        .map(|(after, before)| (after.to_f64() - before.to_f64()).powi(2))
-        .sum();
+    let moved = reduce::sum_of_squared_differences_wide(&parameters[range.clone()], before);
     let (weights, mut slots) = before.split_at(range.len());
     parameters[range.clone()].copy_from_slice(weights);
     for slot in &mut state.slots {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::data::{Encoder, StoredTable, split};
-use crate::practice::strategy::{Checked, Outcome, Plan};
+use crate::practice::strategy::{self, Checked, Outcome, Plan};
 use crate::practice::{self, CHECKS, HeldOut};
 use crate::spec::ResolvedSpec;
 use crate::store::{Dataset, Store};
@@ -51,8 +51,12 @@ fn make(path: &std::path::Path, spec: &ResolvedSpec, names: &[&'static str]) -> 
     };
     let mut reports = Vec::with_capacity(names.len());
     for name in names {
-        if let Some(practice::Report { verdict, advice, document }) = practice::check(name, &subject)? {
+        if let Some(practice::Report { verdict, mut advice, mut document }) = practice::check(name, &subject)? {
             let verdict = verdict.name().to_owned();
+            if let Some(said) = strategy::range(&document) {
+                document["advice"] = json!(said);
+                advice = said;
+            }
             reports.push(Checked { check: (*name).to_owned(), verdict, advice, report: document });
         }
     }

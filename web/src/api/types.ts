@@ -129,3 +129,66 @@ export interface Dataset {
   columns?: ColumnProfile[];
   warnings?: DataWarning[];
 }
+
+/** A run of the whole strategy; lists leave its steps out. */
+export interface AutotrainRun {
+  id: string;
+  name: string | null;
+  status: Status;
+  dataset: { id: string; name: string | null };
+  created_at: string;
+  finished_at: string | null;
+  stop_reason: string | null;
+  error: Problem | null;
+  model: string | null;
+  result: AutotrainResult | null;
+  steps?: AutotrainStep[];
+  request?: JsonObject;
+  spec?: JsonObject;
+}
+
+export interface AutotrainResult {
+  trial: string;
+  validation: { loss: number | null; standard_error: number | null; accuracy: number | null };
+  test: Record<string, number>;
+  trainings: number;
+  /** What is to be known before one believes in the choice. */
+  findings?: AutotrainFinding[];
+}
+
+export interface AutotrainFinding {
+  code: string;
+  severity: "info" | "warn" | "error";
+  message: string;
+  advice: string;
+}
+
+export interface AutotrainStep {
+  number: number;
+  kind: string;
+  stage: string | null;
+  title: string;
+  reason: string;
+  jobs: string[];
+  started_at: string;
+  finished_at: string | null;
+  conclusion: string | null;
+  recipes: string[];
+  outcome: {
+    reports?: { check: string; verdict: string; advice: string }[];
+    trials?: Trial[];
+    job?: string;
+    test?: Record<string, number>;
+  } | null;
+}
+
+export interface Trial {
+  job: string;
+  status: string;
+  losses: number[];
+  train_loss: number | null;
+  accuracy: number | null;
+  epoch: number;
+  parameters: number;
+  seconds: number;
+}

@@ -67,6 +67,9 @@ function OneDataset({ id }: { id: string }) {
           <button type="button" onClick={() => setAsked(true)}>
             Delete…
           </button>
+          <a class="button" href={`/autotrain?dataset=${encodeURIComponent(name)}`}>
+            Autotrain
+          </a>
           <a class="button primary" href={`/jobs/new?dataset=${encodeURIComponent(name)}`}>
             Train on it
           </a>

@@ -89,19 +89,20 @@ function OneJob({ id }: { id: string }) {
         <Events id={job.id} finished={finished} onNews={poke} />
       </div>
       <div class="columns">
-        <EvaluationPanel
-          id={job.id}
-          ready={job.best !== null}
-          finished={finished}
-          epoch={job.best?.epoch ?? -1}
-          parts={job.folds ? ["out_of_fold"] : undefined}
-        />
+        <div class="stack">
+          {job.folds ? <Folds folds={job.folds} /> : null}
+          <EvaluationPanel
+            id={job.id}
+            ready={job.best !== null}
+            finished={finished}
+            epoch={job.best?.epoch ?? -1}
+            parts={job.folds ? ["out_of_fold"] : undefined}
+          />
+        </div>
         <div class="stack">
           <Diagnosis id={job.id} finished={finished} />
           <Lineage id={job.id} finished={finished} />
-          {job.folds ? (
-            <Folds folds={job.folds} />
-          ) : (
+          {job.folds ? null : (
             <>
               <Checks id={job.id} finished={finished} />
               <Layers id={job.id} finished={finished} />

@@ -9,6 +9,7 @@ import { useLive } from "../live";
 import { Curve } from "../logic/curve";
 import { bytes, count, number } from "../logic/format";
 import { body, curl, type Form } from "../logic/spec";
+import { guess } from "../logic/target";
 import { title } from "../parts/Header";
 import { Problem, Warnings } from "../parts/Problem";
 import { Spark } from "../parts/Spark";
@@ -267,13 +268,6 @@ export function NewJobPage() {
       </div>
     </>
   );
-}
-
-function guess(dataset: Dataset): string {
-  const columns = dataset.columns ?? [];
-  const usable = columns.filter((column) => !["constant", "identifier", "text", "datetime"].includes(column.kind));
-  const last = usable.at(-1) ?? columns.at(-1);
-  return (usable.find((column) => /^(target|label|class|y)$/i.test(column.name)) ?? last)?.name ?? "";
 }
 
 function PreviewText({ preview }: { preview: Preview }) {

@@ -1,5 +1,7 @@
 // One of a few words, as a row of buttons: radio buttons underneath.
 
+import { words } from "../logic/format";
+
 interface Props {
   name: string;
   legend: string;
@@ -15,7 +17,7 @@ export function Choice({ name, legend, value, values, onChange }: Props) {
       {values.map((one) => (
         <label key={one}>
           <input type="radio" name={name} checked={one === value} onChange={() => onChange(one)} />
-          <span>{one}</span>
+          <span>{words(one)}</span>
         </label>
       ))}
     </fieldset>

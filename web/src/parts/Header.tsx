@@ -7,6 +7,7 @@ import { scheme, toggle } from "../theme";
 
 const PLACES = [
   { href: "/jobs", name: "Jobs" },
+  { href: "/autotrain", name: "Autotrain" },
   { href: "/datasets", name: "Datasets" },
 ];
 

@@ -2,13 +2,13 @@
 
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { key, post, remove } from "../../api/client";
+import { post, remove } from "../../api/client";
 import type { Job, JsonObject } from "../../api/types";
 import { jobName } from "../../logic/format";
 import { parseObject } from "../../logic/spec";
 import { Dialog } from "../../parts/Dialog";
-import { Download } from "../../parts/Download";
 import { Problem } from "../../parts/Problem";
+import { Report } from "../../parts/Report";
 import { FINISHED } from "../../parts/Status";
 
 export function JobActions({ job, onChange }: { job: Job; onChange: () => void }) {
@@ -65,22 +65,6 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
         />
       ) : null}
     </div>
-  );
-}
-
-/** A link opens the page; with a key, which a link cannot send, the page is saved instead. */
-function Report({ path, name }: { path: string; name: string }) {
-  if (key.value) {
-    return (
-      <Download path={path} name={name}>
-        Save the report
-      </Download>
-    );
-  }
-  return (
-    <a href={path} target="_blank" rel="noreferrer">
-      Report
-    </a>
   );
 }
 

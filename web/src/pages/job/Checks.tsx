@@ -8,6 +8,7 @@ import { count, number, words } from "../../logic/format";
 import { Picture } from "../../parts/Picture";
 import { Problem } from "../../parts/Problem";
 import { Scroll } from "../../parts/Scroll";
+import { Verdict } from "../../parts/Verdict";
 
 interface Report {
   id: string;
@@ -144,22 +145,5 @@ function Tensors({ tensors }: { tensors: NonNullable<Report["tensors"]> }) {
         </tbody>
       </table>
     </Scroll>
-  );
-}
-
-const LOOKS: Record<string, { className: string; mark: string }> = {
-  passed: { className: "status-succeeded", mark: "✓" },
-  failed: { className: "status-failed", mark: "✕" },
-};
-
-function Verdict({ verdict }: { verdict: string }) {
-  const { className, mark } = LOOKS[verdict] ?? { className: "status-queued", mark: "◌" };
-  return (
-    <span class={`status ${className}`}>
-      <span class="mark" aria-hidden="true">
-        {mark}
-      </span>
-      {words(verdict)}
-    </span>
   );
 }
