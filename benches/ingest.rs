@@ -50,8 +50,7 @@ fn read(path: &Path) {
     let storage = Storage::file(tempfile::tempfile_in(path.parent().unwrap()).unwrap()).unwrap();
     let (mut table, found) = formats::build(File::open(path).unwrap(), &ParseOptions::default(), storage).unwrap();
     let parsed = begin.elapsed().as_secs_f64();
-    let equal = table.equal_rows().unwrap();
-    let profile = profile(&table, &equal).unwrap();
+    let (profile, equal) = profile(&table).unwrap();
     table.close(Some(&equal.sets)).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
     assert_eq!(profile.columns.len(), COLUMNS);

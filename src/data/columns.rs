@@ -27,7 +27,7 @@ use seen::Seen;
 use texts::{Known, Other, Texts, block_of};
 
 /// Rows after which the writing of numbers is no longer kept.
-const UNDECIDED_ROWS: usize = 1000;
+pub(super) const UNDECIDED_ROWS: usize = 1000;
 /// Texts in a column of numbers that are kept in any case before it becomes a column of texts.
 const TOLERATED_TEXTS: usize = 100;
 /// A text among numbers is a NaN with its code, plus one, in the low half; a missing number has zero there.
@@ -121,6 +121,25 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// Whether numbers can be taken as such, without the characters that they were written in.
+    pub(super) fn takes_numbers(&self) -> bool {
+        matches!(self.store, Store::Numbers { .. }) && self.rows >= UNDECIDED_ROWS
+    }
+
+    /// Takes finite numbers, and NaN for cells without a value.
+    pub(super) fn push_numbers(&mut self, numbers: &[f64]) {
+        match &mut self.store {
+            Store::Numbers { values, .. } => {
+                self.rows += numbers.len();
+                values.extend_from_slice(numbers);
+            }
+            Store::Texts { .. } => numbers.iter().for_each(|x| match x.is_nan() {
+                true => self.push_missing(),
+                false => self.push_number(*x),
+            }),
+        }
+    }
+
     /// Takes a finite number that says it is one.
     pub(crate) fn push_number(&mut self, x: f64) {
         self.rows += 1;
@@ -182,7 +201,9 @@ impl ColumnBuilder {
         match &mut self.store {
             Store::Numbers { values, seen, .. } => {
                 seen.see(values);
-                bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+                bytes.resize(start + 8 * values.len(), 0);
+                let (places, _) = bytes[start..].as_chunks_mut::<8>();
+                places.iter_mut().zip(&*values).for_each(|(place, x)| *place = x.to_le_bytes());
                 values.clear();
             }
             Store::Texts { codes, texts, .. } => {

@@ -38,7 +38,7 @@ impl Markers {
 /// that is too large for an f64.
 pub(crate) fn parse_number(cell: &[u8], decimal: u8) -> Option<f64> {
     let cell = cell.trim_ascii();
-    if let Some(x) = plain_number(cell, decimal) {
+    if let Some(x) = short_number(cell, decimal) {
         return Some(x);
     }
     let body = cell.strip_prefix(b"-").or_else(|| cell.strip_prefix(b"+")).unwrap_or(cell);
@@ -62,12 +62,8 @@ pub(crate) fn parse_number(cell: &[u8], decimal: u8) -> Option<f64> {
     parsed.is_finite().then_some(parsed)
 }
 
-/// Up to 18 digits with or without a mark, which most numbers are: whole number and power of ten are exact in an f64, so that their
-/// quotient is the nearest number (Clinger 1990). `None` leaves the cell to the library's parser.
-#[inline]
-fn plain_number(cell: &[u8], decimal: u8) -> Option<f64> {
-    const POWERS: [f64; 19] =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
+/// Up to 18 digits with or without a mark, which most numbers are. `None` leaves the cell to the library's parser.
+fn short_number(cell: &[u8], decimal: u8) -> Option<f64> {
     let (negative, body) = match cell {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -89,11 +85,21 @@ fn plain_number(cell: &[u8], decimal: u8) -> Option<f64> {
             return None;
         }
     }
+    plain_number(negative, whole, digits, behind)
+}
+
+/// The number of these digits, `behind` of them behind the mark: whole number and power of ten are exact in an f64, so that their quotient
+/// is the nearest number (Clinger 1990). `None` where one of them is not.
+#[inline]
+pub(super) fn plain_number(negative: bool, whole: u64, digits: usize, behind: usize) -> Option<f64> {
+    const POWERS: [f64; 19] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
     if digits == 0 || digits > 18 || whole > 1 << 53 {
         return None;
     }
     let x = whole as f64 / POWERS[behind];
-    Some(if negative { -x } else { x })
+    // The sign's bit, without a branch: signs cannot be foreseen.
+    Some(f64::from_bits(x.to_bits() | u64::from(negative) << 63))
 }
 
 /// Whole digits behind a leading zero: a code such as a postal code, whose zero is part of it.

@@ -1,10 +1,11 @@
 //! What is in a table, column by column, for people and for `spec`. Reads the table, changes nothing.
 //!
-//! A column is looked at alone, so that memory is bounded by one of them; of very many rows (four million) only counts are exact, and the
-//! rest is told by sketches that say so (`large`).
+//! A column is looked at alone, so that memory is bounded by one of them. Distinct numbers are counted exactly up to a bound; of very many
+//! rows (four million) only counts are exact, and the rest is told by sketches that say so (`large`).
 
 mod giveaway;
 mod large;
+mod numbers;
 mod oddity;
 
 use std::collections::HashSet;
@@ -13,13 +14,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::encoder::{Tokenizer, for_each_word, moments, quantile, sort};
-use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Values, Warning, format_datetime, format_number};
+use super::encoder::{Tokenizer, for_each_word};
+use super::table::{Column, Kind, MISSING_CODE, MISSING_TIME, Values, Warning, format_datetime};
 use super::{DataError, EqualRows, Rows, Storage, StoredTable, Table};
+use numbers::numbers;
 use oddity::oddities;
 
 /// Rows up to which everything is exact: one column of them is held in memory.
 const EXACT_ROWS: usize = 4 << 20;
+/// Distinct numbers that are counted exactly.
+const EXACT_DISTINCT: usize = 1 << 17;
 /// Values named in [`ColumnProfile::top`].
 const TOP: usize = 20;
 /// Bins of a histogram.
@@ -123,12 +127,12 @@ pub struct WordCounts {
     pub max: u64,
 }
 
-/// Profiles every column of a table; `equal` are its equal rows ([`StoredTable::equal_rows`]).
+/// Profiles every column of a table, and looks for its equal rows.
 ///
 /// # Errors
 /// Where the table cannot be read.
-pub fn profile(table: &StoredTable, equal: &EqualRows) -> Result<Profile, DataError> {
-    let looked = columns(table)?;
+pub fn profile(table: &StoredTable) -> Result<(Profile, EqualRows), DataError> {
+    let (looked, equal) = columns(table)?;
     let mut warnings = table.warnings().to_vec();
     for Looked { profile, odd } in &looked {
         warnings.extend(odd.iter().map(|(code, detail)| Warning {
@@ -148,7 +152,7 @@ pub fn profile(table: &StoredTable, equal: &EqualRows) -> Result<Profile, DataEr
         warnings.push(Warning { column: None, code: "duplicate_rows".to_owned(), detail });
     }
     warnings.extend(giveaway::giveaways(table)?);
-    Ok(Profile { columns: looked.into_iter().map(|looked| looked.profile).collect(), warnings })
+    Ok((Profile { columns: looked.into_iter().map(|looked| looked.profile).collect(), warnings }, equal))
 }
 
 /// Profiles a table in memory.
@@ -156,8 +160,7 @@ pub fn profile(table: &StoredTable, equal: &EqualRows) -> Result<Profile, DataEr
 /// # Errors
 /// As [`profile`].
 pub fn profile_table(table: &Table) -> Result<Profile, DataError> {
-    let stored = StoredTable::of(table, Storage::memory(Vec::new()))?;
-    profile(&stored, &stored.equal_rows()?)
+    Ok(profile(&StoredTable::of(table, Storage::memory(Vec::new()))?)?.0)
 }
 
 /// A column and what is odd about it: codes and sentences.
@@ -166,8 +169,8 @@ struct Looked {
     odd: Vec<(&'static str, String)>,
 }
 
-/// All columns, on two threads where the machine has them and there is something to do.
-fn columns(table: &StoredTable) -> Result<Vec<Looked>, DataError> {
+/// All columns and the equal rows, on two threads where the machine has them and there is something to do.
+fn columns(table: &StoredTable) -> Result<(Vec<Looked>, EqualRows), DataError> {
     let kinds: Vec<(&str, Kind)> = table.kinds().collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(kinds.len())));
     let work = || {
@@ -178,11 +181,13 @@ fn columns(table: &StoredTable) -> Result<Vec<Looked>, DataError> {
     };
     let is_much = table.rows() * kinds.len() > 100_000;
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(2));
-    std::thread::scope(|scope| {
+    let equal = std::thread::scope(|scope| {
         if is_much && threads > 1 {
             scope.spawn(work);
         }
+        let equal = table.equal_rows();
         work();
+        equal
     });
     let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut in_order = Vec::with_capacity(found.len());
@@ -190,7 +195,7 @@ fn columns(table: &StoredTable) -> Result<Vec<Looked>, DataError> {
         let at = found.iter().position(|(known, _)| known == name);
         in_order.extend(at.map(|at| found.swap_remove(at).1));
     }
-    in_order.into_iter().collect()
+    Ok((in_order.into_iter().collect::<Result<Vec<Looked>, DataError>>()?, equal?))
 }
 
 fn look(table: &StoredTable, name: &str, kind: Kind) -> Result<Looked, DataError> {
@@ -235,34 +240,6 @@ fn column_profile(column: &Column) -> ColumnProfile {
         Values::Text { codes, dictionary } => texts(profile, codes, dictionary),
         Values::Datetime(times) => datetimes(profile, times),
     }
-}
-
-fn numbers(mut profile: ColumnProfile, values: &[f64]) -> ColumnProfile {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
-    sort(&mut sorted);
-    profile.missing = (values.len() - sorted.len()) as u64;
-    let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else { return profile };
-    // The runs of equal values; 0 and -0 are one.
-    let runs = || sorted.chunk_by(|a, b| a == b);
-    profile.distinct = runs().count() as u64;
-    profile.whole = Some(sorted.iter().all(|x| x.trunc() == *x));
-    (profile.min, profile.max) = (Some(min), Some(max));
-    let (mean, std) = moments(&sorted);
-    (profile.mean, profile.std) = (Some(mean), Some(std));
-    let at = |q: f64| quantile(&sorted, q);
-    profile.quantiles = Some(Quantiles { q25: at(0.25), q50: at(0.5), q75: at(0.75) });
-    profile.histogram = Some(histogram(&sorted, min, max, (profile.distinct as usize).min(BINS)));
-    if profile.distinct <= TOP as u64 {
-        profile.top = Some(top(runs().map(|run| (format_number(run[0]), run.len() as u64)).collect()));
-    }
-    profile
-}
-
-fn histogram(sorted: &[f64], min: f64, max: f64, bins: usize) -> Histogram {
-    let edges = edges(min, max, bins);
-    let below = |i: usize| if i == bins { sorted.len() } else { sorted.partition_point(|x| *x < edges[i]) };
-    let counts = (0..bins).map(|i| (below(i + 1) - below(i)) as u64).collect();
-    Histogram { edges, counts }
 }
 
 /// The edges of bins of equal width.
@@ -342,7 +319,7 @@ mod tests {
 
     fn of(text: &str) -> Profile {
         let (table, _) = build(text.as_bytes(), &ParseOptions::default(), Storage::memory(Vec::new())).unwrap();
-        profile(&table, &table.equal_rows().unwrap()).unwrap()
+        profile(&table).unwrap().0
     }
 
     #[test]

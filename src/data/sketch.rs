@@ -65,7 +65,14 @@ impl Distinct {
         Distinct { most, exact: HashedSet::default(), sketch: None }
     }
 
+    /// As [`Distinct::new`], with room for so many from the beginning.
+    pub(super) fn with_room(most: usize, room: usize) -> Distinct {
+        let exact = HashedSet::with_capacity_and_hasher(room.min(most) + 1, BuildHasherDefault::default());
+        Distinct { most, exact, sketch: None }
+    }
+
     /// Takes a hash; says whether it is new, as far as it is known.
+    #[inline]
     pub(super) fn insert(&mut self, hash: u64) -> bool {
         if let Some(sketch) = &mut self.sketch {
             return sketch.insert(hash);

@@ -136,7 +136,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NameTaken`] when the name leads to another dataset and `move_name` is off.
-    pub async fn dataset_insert(&self, new: NewDataset) -> Result<DatasetPut, StoreError> {
+    pub async fn dataset_insert(&self, mut new: NewDataset) -> Result<DatasetPut, StoreError> {
+        new.original.synced().await?;
+        new.table.synced().await?;
         self.write(move |tx| Box::pin(insert(tx, new))).await
     }
 

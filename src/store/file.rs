@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::directory::{self, Directory};
 use super::failpoint::failpoint;
@@ -16,14 +17,27 @@ use super::{Store, StoreError};
 /// Bytes that are gathered before a blocking thread writes them.
 const BUFFER: usize = 1 << 20;
 
+/// Bytes after which a file under way is told to go to the disk, so that little is left to wait for at its end.
+const SYNCED: u64 = 64 << 20;
+
 /// Receives the bytes of an upload into a temporary file of the data directory; dropped, it leaves nothing.
+///
+/// While a blocking thread writes and digests what came in, the next bytes are gathered.
 pub struct Upload {
     /// `None` only while a blocking thread has it, or after that thread was lost.
     sink: Option<Sink>,
+    writing: Option<Writing>,
+    syncs: Vec<Sync>,
     buffer: Vec<u8>,
     bytes: u64,
     directory: Arc<Directory>,
 }
+
+/// A buffer that is being written.
+type Writing = JoinHandle<Result<(Sink, Vec<u8>), StoreError>>;
+
+/// A sync under way. A failure is told to one sync only, so each of them must be asked.
+type Sync = JoinHandle<std::io::Result<()>>;
 
 struct Sink {
     file: NamedTempFile,
@@ -57,46 +71,60 @@ impl Upload {
         self.bytes
     }
 
-    /// Syncs the file; it still has a temporary name, and goes when the result is dropped.
+    /// Ends the file and begins to sync it; it still has a temporary name, and goes when the result is dropped.
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Io`].
     pub async fn finish(mut self) -> Result<Staged, StoreError> {
         self.flush().await?;
-        let sink = self.sink.take().ok_or(StoreError::Closed)?;
-        let (bytes, directory) = (self.bytes, self.directory);
-        blocking(move || {
+        self.written().await?;
+        let Sink { file, digest } = self.sink.take().ok_or(StoreError::Closed)?;
+        let to_sync = file.as_file().try_clone()?;
+        self.syncs.push(spawn_blocking(move || {
             failpoint("upload.before_sync");
-            sink.file.as_file().sync_all()?;
+            to_sync.sync_all()?;
             failpoint("upload.synced");
-            Ok(Staged { file: sink.file, sha256: hex(&sink.digest.finalize()), bytes, _directory: directory })
-        })
-        .await
+            Ok(())
+        }));
+        let sha256 = hex(&digest.finalize());
+        Ok(Staged { file, sha256, bytes: self.bytes, syncs: self.syncs, _directory: self.directory })
+    }
+
+    /// Waits for what is being written; gives its buffer back.
+    async fn written(&mut self) -> Result<Vec<u8>, StoreError> {
+        let Some(writing) = self.writing.take() else { return Ok(Vec::new()) };
+        let (sink, buffer) = writing.await.unwrap_or(Err(StoreError::Closed))?;
+        self.sink = Some(sink);
+        Ok(buffer)
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
+        let spare = self.written().await?;
         let mut sink = self.sink.take().ok_or(StoreError::Closed)?;
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut full = std::mem::replace(&mut self.buffer, spare);
+        if self.bytes >= SYNCED * (self.syncs.len() as u64 + 1) {
+            let file = sink.file.as_file().try_clone()?;
+            self.syncs.push(spawn_blocking(move || file.sync_data()));
+        }
         let directory = Arc::clone(&self.directory);
-        let (sink, buffer) = blocking(move || {
+        self.writing = Some(spawn_blocking(move || {
             directory.require_room()?;
-            sink.write(&buffer)?;
+            sink.write(&full)?;
             failpoint("upload.written");
-            buffer.clear();
-            Ok((sink, buffer))
-        })
-        .await?;
-        self.sink = Some(sink);
-        self.buffer = buffer;
+            full.clear();
+            Ok((sink, full))
+        }));
         Ok(())
     }
 }
 
-/// Holds a complete, synced file that no row names yet; dropped, it leaves nothing.
+/// Holds a complete file that no row names yet; dropped, it leaves nothing.
 pub struct Staged {
     file: NamedTempFile,
     sha256: String,
     bytes: u64,
+    /// What is still to be waited for before the file is safe on the disk.
+    syncs: Vec<Sync>,
     /// Keeps the directory locked for as long as something may be renamed in it.
     _directory: Arc<Directory>,
 }
@@ -124,6 +152,39 @@ impl Staged {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// Waits until it is safe on the disk. A transaction does so in any case; before it, nobody else waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Io`].
+    pub(super) async fn synced(&mut self) -> Result<(), StoreError> {
+        for sync in std::mem::take(&mut self.syncs) {
+            sync.await.map_err(|_| StoreError::Closed)??;
+        }
+        Ok(())
+    }
+}
+
+/// A file that is written, of which what lies in it already can be synced and digested meanwhile.
+pub struct Ahead {
+    file: File,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Ahead {
+    /// Syncs and digests what the file holds (blocking). Those bytes may not change any more.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn go(&mut self) -> std::io::Result<()> {
+        let file = self.file.try_clone()?;
+        std::thread::scope(|scope| {
+            let synced = scope.spawn(move || file.sync_data());
+            self.bytes += std::io::copy(&mut self.file, &mut self.digest)?;
+            synced.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")))
+        })
+    }
 }
 
 impl Store {
@@ -143,7 +204,7 @@ impl Store {
         };
         let file = blocking(begin).await?;
         let sink = Some(Sink { file, digest: Sha256::new() });
-        Ok(Upload { sink, buffer: Vec::new(), bytes: 0, directory })
+        Ok(Upload { sink, writing: None, syncs: Vec::new(), buffer: Vec::new(), bytes: 0, directory })
     }
 
     /// Makes an empty file without a name in the data directory, for about so many bytes: it is gone when it is closed, however the process
@@ -164,22 +225,27 @@ impl Store {
     ///
     /// # Errors
     /// What `write` or the file system says.
-    pub fn file_stage<E: From<StoreError>>(&self, write: impl FnOnce(&mut File) -> Result<(), E>) -> Result<Staged, E> {
+    pub fn file_stage<E: From<StoreError>>(
+        &self,
+        write: impl FnOnce(&mut File, &mut Ahead) -> Result<(), E>,
+    ) -> Result<Staged, E> {
         let directory = Arc::clone(&self.shared.directory);
         directory.require_room()?;
         let mut file = NamedTempFile::new_in(directory.incoming()).map_err(StoreError::from)?;
-        write(file.as_file_mut())?;
-        file.as_file().sync_all().map_err(StoreError::from)?;
-        let mut digest = Sha256::new();
-        // Read anew: `write` may have gone back in the file, as formats do that put a length first.
-        let bytes = file.reopen().and_then(|mut f| std::io::copy(&mut f, &mut digest)).map_err(StoreError::from)?;
-        Ok(Staged { file, sha256: hex(&digest.finalize()), bytes, _directory: directory })
+        // Read anew: `write` may go back in the file, as formats do that put a length first.
+        let again = file.reopen().map_err(StoreError::from)?;
+        let mut ahead = Ahead { file: again, digest: Sha256::new(), bytes: 0 };
+        write(file.as_file_mut(), &mut ahead)?;
+        ahead.go().and_then(|()| file.as_file().sync_all()).map_err(StoreError::from)?;
+        let Ahead { digest, bytes, .. } = ahead;
+        Ok(Staged { file, sha256: hex(&digest.finalize()), bytes, syncs: Vec::new(), _directory: directory })
     }
 }
 
 /// Gives a staged file its last name and writes its row. Called last in a transaction: if that is undone, the next start sweeps the file.
-pub(super) async fn keep(tx: &mut Tx, staged: Staged) -> Result<(), StoreError> {
-    let Staged { file, sha256, bytes, _directory } = staged;
+pub(super) async fn keep(tx: &mut Tx, mut staged: Staged) -> Result<(), StoreError> {
+    staged.synced().await?;
+    let Staged { file, sha256, bytes, _directory, .. } = staged;
     let path = tx.directory().file(&sha256);
     blocking(move || {
         if path.is_file() {
@@ -234,7 +300,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(super) async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, StoreError> + Send + 'static,
 ) -> Result<R, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
+    match spawn_blocking(work).await {
         Ok(result) => result,
         Err(_) => Err(StoreError::Closed),
     }

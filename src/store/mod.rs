@@ -67,7 +67,7 @@ pub use event::{EventFilter, EventRow, Level, NewEvent};
 #[cfg(debug_assertions)]
 pub use failpoint::{AUTOTRAIN_FAILPOINTS, FAILPOINTS};
 pub use family::{Family, Member, NewMember};
-pub use file::{Staged, Upload};
+pub use file::{Ahead, Staged, Upload};
 pub use idempotency::{Answer, IdempotencyBegin, IdempotencyKey};
 pub use job::{Best, Job, JobDataset, JobPatch, Transition};
 pub use job_list::{JobFilter, JobPage, JobSort, SortKey};

@@ -61,7 +61,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
-    pub async fn weights_insert(&self, new: NewWeights) -> Result<(Weights, bool), StoreError> {
+    pub async fn weights_insert(&self, mut new: NewWeights) -> Result<(Weights, bool), StoreError> {
+        new.file.synced().await?;
         self.write(move |tx| Box::pin(insert(tx, new))).await
     }
 

@@ -100,7 +100,7 @@ async fn import(store: &Store, name: &str, csv: &[u8]) -> Dataset {
     let (table, _) = data::csv::ingest(csv, &data::csv::ParseOptions::default()).unwrap();
     let profile = serde_json::to_value(data::profile::profile_table(&table).unwrap()).unwrap();
     let staged = store
-        .file_stage(|file| -> Result<(), StoreError> {
+        .file_stage(|file, _| -> Result<(), StoreError> {
             table.write(file).unwrap();
             Ok(())
         })

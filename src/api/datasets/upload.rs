@@ -21,7 +21,7 @@ use crate::data::formats;
 use crate::data::profile::{self, Profile};
 use crate::data::{DataError, Rows, Storage};
 use crate::id::Name;
-use crate::store::{Dataset, DatasetPut, IdempotencyKey, NewDataset, Staged, Store, StoreError};
+use crate::store::{Ahead, Dataset, DatasetPut, IdempotencyKey, NewDataset, Staged, Store, StoreError};
 
 /// What to call the file and how to read it; what is not said is detected.
 #[derive(Debug, Default, IntoParams)]
@@ -253,11 +253,16 @@ impl From<ReadError> for Problem {
 fn read(store: &Store, original: Staged, plan: Import, identity: Value) -> Result<NewDataset, Problem> {
     let input = original.open()?;
     let mut made = None;
-    let table = store.file_stage(|file: &mut File| -> Result<(), ReadError> {
+    let table = store.file_stage(|file: &mut File, ahead: &mut Ahead| -> Result<(), ReadError> {
         let storage = Storage::file(file.try_clone().map_err(DataError::Io)?)?;
         let (mut table, found) = formats::build(input, &plan.options, storage)?;
-        let equal = table.equal_rows()?;
-        let profile = profile::profile(&table, &equal)?;
+        // All columns are written: they go to the disk while they are looked at.
+        let (profiled, went) = std::thread::scope(|scope| {
+            let going = scope.spawn(|| ahead.go());
+            (profile::profile(&table), going.join())
+        });
+        let (profile, equal) = profiled?;
+        went.unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early"))).map_err(DataError::Io)?;
         // Of very many rows only a share was looked at: a split then looks itself.
         table.close((equal.share == 1).then_some(equal.sets.as_slice()))?;
         made = Some((table.rows() as u64, table.names().len() as u64, profile, found));
@@ -299,7 +304,7 @@ pub(crate) async fn install(
 /// Reads a bundled file without keeping anything of it: its number of rows and its profile (blocking).
 pub(crate) fn profile_of(bytes: &[u8]) -> Result<(u64, Profile), Problem> {
     let (table, _) = csv::build(bytes, &ParseOptions::default(), Storage::memory(Vec::new()))?;
-    Ok((table.rows() as u64, profile::profile(&table, &table.equal_rows()?)?))
+    Ok((table.rows() as u64, profile::profile(&table)?.0))
 }
 
 /// The dataset that a spec's `sample:NAME` means, installed if it is not.

@@ -17,7 +17,7 @@ fn stored(text: &str) -> StoredTable {
 
 fn read(text: &str) -> (Table, Profile) {
     let table = stored(text);
-    let profile = profile(&table, &table.equal_rows().unwrap()).unwrap();
+    let profile = profile(&table).unwrap().0;
     (table.read(None, 0..usize::MAX).unwrap(), profile)
 }
 

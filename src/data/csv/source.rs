@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 
 use encoding_rs_io::DecodeReaderBytesBuilder;
 
-use super::reader::{END, Watched, fill};
+use super::reader::{END, Lines, Watched, fill};
 use super::{Detected, Limits, ParseOptions, TextEncoding, detect};
 use crate::data::DataError;
 use crate::data::error::FileFault;
@@ -59,7 +59,8 @@ impl<'r> Source<'r> {
             null: markers.words().to_vec(),
             kinds: options.kinds.iter().map(|(column, kind)| (column.clone(), kind.name().into())).collect(),
         };
-        let rows = Rows::new(Box::new(Cursor::new(sample).chain(text)), delimiter, comment, options.limits);
+        let text = Box::new(Lines::new(Cursor::new(sample).chain(text)));
+        let rows = Rows::new(text, delimiter, comment, options.limits);
         Ok(Source { rows, detected, markers, warnings })
     }
 }
@@ -88,10 +89,15 @@ pub(super) struct Rows<'r> {
     pub(super) record: csv::ByteRecord,
     /// The columns, once they are known.
     names: Vec<String>,
+    /// Lines before those that the reader counts.
+    before: u64,
 }
 
+/// Text of one kind of line end.
+pub(super) type Text<'r> = Box<dyn Read + 'r>;
+
 impl<'r> Rows<'r> {
-    fn new(text: Box<dyn Read + 'r>, delimiter: u8, comment: Option<u8>, limits: Limits) -> Rows<'r> {
+    fn new(text: Text<'r>, delimiter: u8, comment: Option<u8>, limits: Limits) -> Rows<'r> {
         let longest = limits.cell_bytes.saturating_mul(64);
         let reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -100,7 +106,31 @@ impl<'r> Rows<'r> {
             .flexible(true)
             .buffer_capacity(1 << 16)
             .from_reader(Watched::new(text, longest));
-        Rows { reader, record: csv::ByteRecord::new(), names: Vec::new() }
+        Rows { reader, record: csv::ByteRecord::new(), names: Vec::new(), before: 0 }
+    }
+
+    /// The rows of text that begins on a line of a file whose columns are known.
+    pub(super) fn behind(text: Text<'r>, line: u64, names: &[String], detected: &Detected, limits: Limits) -> Rows<'r> {
+        let rows = Rows::new(text, detected.delimiter as u8, detected.comment.map(|c| c as u8), limits);
+        Rows { names: names.to_vec(), before: line - 1, ..rows }
+    }
+
+    /// Lets [`Rows::rest`] give the text back.
+    pub(super) fn keep_text(&mut self) {
+        self.reader.get_mut().keep();
+    }
+
+    /// The text behind the rows that were read, and the line on which it begins.
+    pub(super) fn rest(self) -> (Text<'r>, u64) {
+        let (at, line) = (self.reader.position().byte() as usize, self.line());
+        let (mut kept, text) = self.reader.into_inner().into_parts();
+        kept.drain(..at.min(kept.len()));
+        (Box::new(Cursor::new(kept).chain(text)), line)
+    }
+
+    /// The line on which the next row begins.
+    fn line(&self) -> u64 {
+        self.before + self.reader.position().line()
     }
 
     /// Reads the first row and the names of the columns: those it holds, or none where it is data. Says on which line it begins.
@@ -138,7 +168,7 @@ impl<'r> Rows<'r> {
                         format!("a row goes on for more than {} bytes", self.reader.get_ref().longest()),
                         "a quote that is opened and never closed does this; check the quotes from this line on",
                     );
-                    fault.line = Some(self.reader.position().line());
+                    fault.line = Some(self.line());
                     return Err(fault.into());
                 }
                 Err(error) => return Err(DataError::Io(error.into())),
@@ -155,7 +185,7 @@ impl<'r> Rows<'r> {
             }
             // The record's own position lies before the blank lines that were skipped, so the line is counted back from the row's end.
             let inside = self.record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
-            return Ok(Some(self.reader.position().line().saturating_sub(inside + 1)));
+            return Ok(Some(self.line().saturating_sub(inside + 1)));
         }
     }
 }
@@ -168,7 +198,7 @@ impl Rows<'_> {
         let inside = self.record.get(place).map_or(0, |cell| cell.iter().filter(|byte| **byte == b'\n').count());
         FileFault {
             code: "open_quote",
-            line: Some(self.reader.position().line().saturating_sub(inside as u64)),
+            line: Some(self.line().saturating_sub(inside as u64)),
             column: Some(self.names.get(place).map_or_else(|| (place + 1).to_string(), |name| format!("\"{name}\""))),
             detail: "a quote is opened here and never closed".into(),
             remedy: "close it; a quote inside of a quoted cell is written twice".into(),

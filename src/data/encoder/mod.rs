@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use categories::{HashedInput, OneHotInput};
 use datetime::DatetimeInput;
 use numeric::NumericInput;
-pub(crate) use numeric::{moments, quantile, sort};
+pub(crate) use numeric::{moments, quantile, sort, striped};
 pub use plan::{
     Clip, DatetimePart, EncoderPlan, Encoding, InputPlan, MissingCategory, MissingMoment, MissingNumber, MissingTruth,
     NumericScale, Pooling, TablePlan, TargetKind, TargetPlan, Tokenizer, UnknownCategory,

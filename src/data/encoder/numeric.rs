@@ -142,23 +142,26 @@ pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
     }
     let n = values.len() as f64;
     // Twice over the data: one pass loses the deviation of numbers that are far from 0.
-    let of = |unit: f64| {
-        let mean = striped(values, |x| x / unit) / n;
-        let mean = mean + striped(values, |x| x / unit - mean) / n;
-        let variance = striped(values, |x| (x / unit - mean) * (x / unit - mean)) / n;
-        (mean * unit, variance.sqrt() * unit)
-    };
-    let (mean, std) = of(1.0);
+    let (mean, std) = moments_in(values, n, |x| x);
     if mean.is_finite() && std.is_finite() {
         return (mean, std);
     }
     // Numbers whose sum or squares overflow; a power of two as unit costs no digits.
-    let (mean, std) = of(f64::from_bits(0x7fd0_0000_0000_0000));
-    (mean, std.min(f64::MAX))
+    let unit = f64::from_bits(0x7fd0_0000_0000_0000);
+    let (mean, std) = moments_in(values, n, |x| x / unit);
+    (mean * unit, (std * unit).min(f64::MAX))
+}
+
+#[inline]
+fn moments_in(values: &[f64], n: f64, in_unit: impl Fn(f64) -> f64) -> (f64, f64) {
+    let mean = striped(values, &in_unit) / n;
+    let mean = mean + striped(values, |x| in_unit(x) - mean) / n;
+    let variance = striped(values, |x| (in_unit(x) - mean) * (in_unit(x) - mean)) / n;
+    (mean, variance.sqrt())
 }
 
 /// A sum in 16 striped lanes and a fixed tree: fast, and the same bits on every machine.
-fn striped(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn striped(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     let mut lanes = [0.0; 16];
     let (chunks, rest) = values.as_chunks::<16>();
     for chunk in chunks {

@@ -5,6 +5,8 @@
 
 use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMillisecondType};
@@ -103,22 +105,44 @@ fn read(
         table.add(name.clone(), false, kinds.get(name.as_str()).copied(), b'.');
     }
     let mut count = 0;
-    for batch in batches {
-        let batch = batch.map_err(|error| broken(if format == "parquet" { "Parquet" } else { "Arrow" }, &error))?;
-        count += batch.num_rows();
-        if count > limits.rows {
-            return Err(too_many_rows(limits.rows).into());
-        }
-        // A batch of an Arrow file may have any length.
-        for start in (0..batch.num_rows()).step_by(BATCH_ROWS) {
-            let part = batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start));
-            let before = table.rows();
-            for ((array, form), column) in part.columns().iter().zip(&forms).zip(table.columns()) {
-                form.push(array, column, before, &markers)?;
+    let (give, take) = sync_channel::<RecordBatch>(2);
+    thread::scope(|scope| {
+        // One thread decodes, the other one puts what it finds into the table.
+        let (table, forms, markers) = (&mut table, &forms, &markers);
+        let built = scope.spawn(move || {
+            for part in take {
+                let before = table.rows();
+                for ((array, form), column) in part.columns().iter().zip(forms).zip(table.columns()) {
+                    form.push(array, column, before, markers)?;
+                }
+                table.end_rows(part.num_rows())?;
             }
-            table.end_rows(part.num_rows())?;
+            Ok::<(), DataError>(())
+        });
+        let outcome = (|| {
+            for batch in batches {
+                let batch =
+                    batch.map_err(|error| broken(if format == "parquet" { "Parquet" } else { "Arrow" }, &error))?;
+                count += batch.num_rows();
+                if count > limits.rows {
+                    return Err(too_many_rows(limits.rows).into());
+                }
+                // A batch of an Arrow file may have any length.
+                for start in (0..batch.num_rows()).step_by(BATCH_ROWS) {
+                    // A builder that is gone met a fault, which comes before all that is decoded here.
+                    if give.send(batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start))).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })();
+        drop(give);
+        match built.join() {
+            Ok(built) => built.and(outcome),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
-    }
+    })?;
     if count == 0 || names.is_empty() {
         return Err(fault("empty_file", None, "there are no rows", "send a file with at least one row").into());
     }
@@ -177,10 +201,11 @@ impl Form {
         match self {
             Form::Number => {
                 let values = cast.as_primitive::<Float64Type>();
-                for row in 0..values.len() {
-                    match values.is_valid(row).then(|| values.value(row)).filter(|value| value.is_finite()) {
-                        Some(value) => builder.push_number(value),
-                        None => builder.push_missing(),
+                match values.null_count() == 0 && values.values().iter().all(|x| x.is_finite()) {
+                    true => builder.push_numbers(values.values()),
+                    false => {
+                        let finite = |x: Option<f64>| x.filter(|x| x.is_finite()).unwrap_or(f64::NAN);
+                        builder.push_numbers(&values.iter().map(finite).collect::<Vec<f64>>());
                     }
                 }
             }

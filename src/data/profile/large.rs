@@ -6,14 +6,12 @@
 use std::collections::HashMap;
 
 use super::oddity::{More, odd};
-use super::{BINS, ColumnProfile, Histogram, Looked, Quantiles, TOP, WordCounts, top};
+use super::{BINS, ColumnProfile, EXACT_DISTINCT, Histogram, Looked, Quantiles, TOP, WordCounts, top};
 use crate::data::encoder::{Tokenizer, for_each_word, quantile, sort};
 use crate::data::sketch::{Distinct, of_number, of_text};
 use crate::data::table::{Kind, MISSING_CODE, MISSING_TIME, Values, format_datetime, format_number};
 use crate::data::{DataError, Rows, StoredTable};
 
-/// Distinct values that are counted exactly.
-const EXACT_DISTINCT: usize = 1 << 17;
 /// Rows whose numbers give the quartiles.
 const SAMPLED_ROWS: usize = 1 << 20;
 /// Texts that are counted at a time.

@@ -1,6 +1,7 @@
 //! What is odd about a column, from its profile and a little more.
 
 use super::ColumnProfile;
+use super::numbers::skewness;
 use crate::data::cell::shorten;
 use crate::data::table::{Column, Kind, Values};
 
@@ -12,7 +13,10 @@ pub(super) fn oddities(column: &Column, profile: &ColumnProfile) -> Vec<(&'stati
     let more = More {
         rows: column.len() as u64,
         first: column.cell(0).describe(),
-        skewness: skewness(column, profile),
+        skewness: match &column.values {
+            Values::Numeric(values) => skewness(values, profile),
+            _ => 0.0,
+        },
         counts_up: counts_up(column),
     };
     odd(profile, &more)
@@ -79,19 +83,6 @@ fn is_extreme(profile: &ColumnProfile) -> bool {
         return false;
     };
     min.abs().max(max.abs()) > 1e9 || (std > 0.0 && mean.abs() > 1e5 * std)
-}
-
-/// Third moment over the cubed deviation; 0 for few rows, where it says nothing.
-fn skewness(column: &Column, profile: &ColumnProfile) -> f64 {
-    let (Values::Numeric(values), Some(mean), Some(std)) = (&column.values, profile.mean, profile.std) else {
-        return 0.0;
-    };
-    let present = || values.iter().filter(|x| !x.is_nan());
-    let n = present().count() as f64;
-    if n < 50.0 || std <= 0.0 {
-        return 0.0;
-    }
-    present().map(|x| ((x - mean) / std).powi(3)).sum::<f64>() / n
 }
 
 fn counts_up(column: &Column) -> bool {

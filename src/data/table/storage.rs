@@ -50,16 +50,26 @@ impl Storage {
 
     /// Reads `length` bytes; that they are there is checked before room is made for them.
     pub(in crate::data) fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        self.read_into(offset, length, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads `length` bytes into a buffer that is used again.
+    pub(in crate::data) fn read_into(&self, offset: u64, length: u64, buffer: &mut Vec<u8>) -> Result<(), DataError> {
         let outside = || DataError::Corrupt("a block lies outside of the file".into());
         let end = offset.checked_add(length).filter(|end| *end <= self.length).ok_or_else(outside)?;
         match &self.place {
             Place::File(file) => {
-                let mut bytes = vec![0; length as usize];
-                file.read_exact_at(&mut bytes, offset)?;
-                Ok(bytes)
+                buffer.resize(length as usize, 0);
+                file.read_exact_at(buffer, offset)?;
             }
-            Place::Memory(memory) => memory.get(offset as usize..end as usize).map(<[u8]>::to_vec).ok_or_else(outside),
+            Place::Memory(memory) => {
+                buffer.clear();
+                buffer.extend_from_slice(memory.get(offset as usize..end as usize).ok_or_else(outside)?);
+            }
         }
+        Ok(())
     }
 
     /// The bytes, where they are in memory.

@@ -226,35 +226,40 @@ impl StoredTable {
         &self,
         column: &StoredColumn,
         rows: Range<usize>,
-        from_bytes: fn([u8; N]) -> V,
+        from_bytes: impl Fn([u8; N]) -> V,
         missing: V,
     ) -> Result<Vec<V>, DataError> {
-        let mut values = Vec::with_capacity(rows.len());
+        let (mut values, mut bytes) = (Vec::with_capacity(rows.len()), Vec::new());
         for (group, part) in self.groups(&rows) {
             let block = &column.blocks[group];
             if block.bytes == 0 {
                 values.resize(values.len() + part.len(), missing.clone());
                 continue;
             }
-            let bytes = self.part(column, block, part.start * N..part.end * N)?;
-            let (chunks, _) = bytes.as_chunks::<N>();
+            let part = self.part(column, block, part.start * N..part.end * N, &mut bytes)?;
+            let (chunks, _) = part.as_chunks::<N>();
             values.extend(chunks.iter().map(|bytes| from_bytes(*bytes)));
         }
         Ok(values)
     }
 
-    /// Bytes `range` of a block; the first time, the whole block is read to check it.
-    fn part(&self, column: &StoredColumn, block: &Block, range: Range<usize>) -> Result<Cow<'static, [u8]>, DataError> {
+    /// Bytes `range` of a block, through a buffer that is used again; the first time, the whole block is read to check it.
+    fn part<'b>(
+        &self,
+        column: &StoredColumn,
+        block: &Block,
+        range: Range<usize>,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], DataError> {
         if range.end as u64 > block.bytes {
             return Err(column.corrupt("a block is too short"));
         }
         if block.is_checked() {
-            return Ok(Cow::Owned(self.storage.read(block.offset + range.start as u64, range.len() as u64)?));
+            self.storage.read_into(block.offset + range.start as u64, range.len() as u64, buffer)?;
+            return Ok(buffer);
         }
-        let mut bytes = self.checked(column, block)?;
-        bytes.truncate(range.end);
-        bytes.drain(..range.start);
-        Ok(Cow::Owned(bytes))
+        *buffer = self.checked(column, block)?;
+        Ok(&buffer[range])
     }
 
     fn checked(&self, column: &StoredColumn, block: &Block) -> Result<Vec<u8>, DataError> {
@@ -281,7 +286,7 @@ impl StoredTable {
 
     fn texts(&self, column: &StoredColumn, rows: Range<usize>) -> Result<Values, DataError> {
         let mut codes: Vec<u32> = Vec::with_capacity(rows.len());
-        let mut merged: Option<Merged> = None;
+        let (mut merged, mut bytes): (Option<Merged>, Vec<u8>) = (None, Vec::new());
         let groups: Vec<(usize, Range<usize>)> = self.groups(&rows).collect();
         let single = groups.len() == 1;
         for (group, part) in groups {
@@ -301,7 +306,7 @@ impl StoredTable {
                 read_texts(column, texts, &mut own)?;
                 Some(own)
             } else {
-                push_codes(&self.part(column, block, 4 * part.start..4 * part.end)?, &mut codes);
+                push_codes(self.part(column, block, 4 * part.start..4 * part.end, &mut bytes)?, &mut codes);
                 None
             };
             let most = match &own {
