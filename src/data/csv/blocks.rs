@@ -23,11 +23,12 @@ pub(super) struct Blocks<'r> {
     /// What was read and belongs to no block yet.
     over: Vec<u8>,
     line: u64,
+    ended: bool,
 }
 
 impl<'r> Blocks<'r> {
     pub(super) fn new(text: Text<'r>, line: u64) -> Blocks<'r> {
-        Blocks { text, over: Vec::new(), line }
+        Blocks { text, over: Vec::new(), line, ended: false }
     }
 
     /// Fills a block with about so many bytes; says whether it did. It does not at the end of the text, and where a quote comes or a line is
@@ -53,6 +54,10 @@ impl<'r> Blocks<'r> {
             buffer.push(b'\n');
         }
         let whole = memchr::memrchr(b'\n', buffer).map_or(0, |at| at + 1);
+        if ended && buffer.is_empty() {
+            self.ended = true;
+            return Ok(false);
+        }
         if whole == 0 || memchr::memchr(b'"', &buffer[..whole]).is_some() {
             self.over.append(buffer);
             return Ok(false);
@@ -66,6 +71,7 @@ impl<'r> Blocks<'r> {
 
     /// The text that is in no block, and the line on which it begins; `None` where there is no more.
     pub(super) fn rest(self) -> Option<(Text<'r>, u64)> {
-        (!self.over.is_empty()).then(|| (Box::new(Cursor::new(self.over).chain(self.text)) as Text<'r>, self.line))
+        let text = Cursor::new(self.over).chain(self.text);
+        (!self.ended).then(|| (Box::new(text) as Text<'r>, self.line))
     }
 }

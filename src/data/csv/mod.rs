@@ -69,6 +69,16 @@ pub fn build(
     options: &ParseOptions,
     storage: Storage,
 ) -> Result<(StoredTable, Detected), DataError> {
+    build_by(reader, options, storage, true)
+}
+
+/// `in_blocks`: text without quotes is read in blocks; it says the same as row by row.
+fn build_by(
+    reader: impl Read,
+    options: &ParseOptions,
+    storage: Storage,
+    in_blocks: bool,
+) -> Result<(StoredTable, Detected), DataError> {
     let Source { mut rows, detected, markers, mut warnings } = Source::open(reader, options)?;
     rows.keep_text();
     let (first_line, names) = rows.begin(detected.header, options.limits)?;
@@ -87,7 +97,9 @@ pub fn build(
     }
     let (text, line) = rows.rest();
     let mut blocks = blocks::Blocks::new(text, line);
-    read::plain(&mut blocks, &mut builder)?;
+    if in_blocks {
+        read::plain(&mut blocks, &mut builder)?;
+    }
     if let Some((text, line)) = blocks.rest() {
         let rows = Rows::behind(text, line, &names.full, &detected, options.limits);
         let count = builder.table.rows();

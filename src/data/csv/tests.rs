@@ -266,6 +266,23 @@ fn a_stream_gives_rows_in_chunks_and_goes_on_after_a_bad_one() {
     assert!(stream.next_rows(3).unwrap().is_empty());
 }
 
+#[test]
+fn a_quote_far_into_the_file_changes_how_it_is_read_and_not_what_is_read() {
+    let row = |i: usize| format!("{i},{}.25,{}\r\n", i % 97, ["red", "green", "NA"][i % 3]);
+    let mut text = String::from("\"n\",x,colour\r\n");
+    (0..120_000).for_each(|i| text += &row(i));
+    text += "120000,\"1.5\",\"a \"\"long\"\"\r\ncell\"\r\n";
+    (120_001..140_000).for_each(|i| text += &row(i));
+    let (table, _) = read(text.as_bytes(), &[]);
+    assert_eq!((table.rows, kinds(&table)), (140_000, vec!["numeric", "numeric", "categorical"]));
+    let last = [Cell::Number(120_000.0), Cell::Number(1.5), Cell::Text("a \"long\"\ncell")];
+    assert_eq!(table.row(120_000), last);
+    assert_eq!(table.row(139_999)[0], Cell::Number(139_999.0));
+    let broken = text.replace("\n130000,", "\n130000,7,");
+    let fault = refuse(broken.as_bytes());
+    assert_eq!((fault.code, fault.line), ("ragged_row", Some(130_003)), "{fault}");
+}
+
 mod any_bytes {
     use proptest::prelude::*;
 
@@ -323,6 +340,56 @@ mod any_bytes {
             for (row, (label, number)) in cells.iter().enumerate() {
                 prop_assert_eq!(table.row(row)[0], Cell::Text(label));
                 prop_assert_eq!(table.row(row)[1], Cell::Number(*number));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// In blocks, on threads, or row by row: what is read is the same, and so is what is refused.
+        #[test]
+        fn blocks_say_what_rows_say(
+            lines in proptest::collection::vec(
+                prop_oneof![
+                    8 => "[-+]?[0-9]{1,12}([.][0-9]{0,12})?,[0-9]{1,3}[.][0-9]{1,9},(red|green| blue|NA|)",
+                    2 => "[-0-9a-zé.: ]{0,9},[-0-9.e]{0,9},[a-z0-9. ]{0,9}",
+                    1 => "(#[a-z,]{0,9}|  )",
+                ],
+                1..40,
+            ),
+            odd in prop_oneof![4 => Just(String::new()), 1 => "[a-z0-9,]{1,9}"],
+            times in 1usize..3000,
+            place in 0usize..3000,
+            decimal in prop_oneof![3 => Just('.'), 1 => Just(',')],
+            end in prop_oneof![Just("\n"), Just("\r\n")],
+        ) {
+            let options = ParseOptions { delimiter: Some(if decimal == ',' { ';' } else { ',' }), decimal: Some(decimal), ..ParseOptions::default() };
+            let options = ParseOptions { comment: Some('#'), header: Some(true), ..options };
+            let mut text = format!("a,b,c{end}");
+            for time in 0..times {
+                if time == place {
+                    text += &format!("{odd}{end}");
+                }
+                lines.iter().for_each(|line| text += &format!("{line}{end}"));
+            }
+            if decimal == ',' {
+                text = text.replace(',', ";").replace('.', ",");
+            }
+            let read = |in_blocks: bool| {
+                let built = build_by(text.as_bytes(), &options, Storage::memory(Vec::new()), in_blocks);
+                built.and_then(|(table, _)| table.read(None, 0..usize::MAX))
+            };
+            match (read(true), read(false)) {
+                (Ok(one), Ok(other)) => {
+                    prop_assert_eq!((one.rows, one.warnings), (other.rows, other.warnings));
+                    for (one, other) in one.columns.iter().zip(&other.columns) {
+                        prop_assert_eq!((one.kind, one.len()), (other.kind, other.len()));
+                        let differs = (0..one.len()).find(|row| one.cell(*row) != other.cell(*row));
+                        prop_assert_eq!(differs, None);
+                    }
+                }
+                (one, other) => prop_assert_eq!(format!("{:?}", one.err()), format!("{:?}", other.err())),
             }
         }
     }
