@@ -54,6 +54,7 @@ impl ResolvedSpec {
             Method::Stratified { by } => SplitMethod::Stratified { by: by.clone() },
             Method::Random => SplitMethod::Random,
             Method::Sequential => SplitMethod::Sequential,
+            Method::Group { column } => SplitMethod::Group { column: column.clone() },
         };
         let together = match &self.split {
             Split::Shares { together, .. }

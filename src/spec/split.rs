@@ -93,6 +93,10 @@ pub(super) enum Method {
     },
     Random,
     Sequential,
+    /// Whole groups of this column.
+    Group {
+        column: String,
+    },
 }
 
 impl Method {
@@ -101,6 +105,7 @@ impl Method {
             Method::Stratified { .. } => METHODS[0],
             Method::Random => METHODS[1],
             Method::Sequential => METHODS[2],
+            Method::Group { .. } => "group",
         }
     }
 }
@@ -113,6 +118,9 @@ impl Split {
                 "validation": real(*validation), "test": real(*test), "method": method.name(),
                 "duplicates": DUPLICATES[usize::from(!together)],
             }),
+            Split::Datasets { validation, test, method: Method::Group { column }, .. } => {
+                json!({ "group": column, "validation": validation.to_json(), "test": test.to_json() })
+            }
             Split::Datasets { validation, test, method, together } => json!({
                 "validation": validation.to_json(), "test": test.to_json(), "method": method.name(),
                 "duplicates": DUPLICATES[usize::from(!together)],
@@ -139,7 +147,9 @@ impl Split {
     pub(super) fn column(&self) -> Option<(String, &'static str)> {
         match self {
             Split::Column { column, .. } => Some((column.clone(), "what the split is read from")),
-            Split::Group { column, .. } | Split::Folds(Folds { by: FoldBy::Group(column), .. }) => {
+            Split::Group { column, .. }
+            | Split::Datasets { method: Method::Group { column }, .. }
+            | Split::Folds(Folds { by: FoldBy::Group(column), .. }) => {
                 Some((column.clone(), "what the groups of the split are read from"))
             }
             _ => None,
@@ -280,15 +290,17 @@ pub(super) fn split(proof: &mut Proof<'_>, at: Option<At<'_>>, targets: &[Target
     if let Some(group) = group {
         refuse(&[("method", &method_at)], "groups are drawn at random");
         let (validation, test) = (side(&validation, VALIDATION), side(&test, 0.0));
-        for (name, side) in [("validation", &validation), ("test", &test)] {
-            if let Side::Dataset(_) = side {
-                let detail = "another dataset does not go with groups: write a share, or leave \"group\" out";
-                proof.faults.add(&format!("{}/{name}", at.pointer), detail);
+        leaves_rows(&at, validation.share(), test.share());
+        let column = group_column(proof, &group);
+        return match (validation, test) {
+            (Side::Share(validation), Side::Share(test)) => Split::Group { column, validation, test },
+            (validation, test) => {
+                if validation.share() + test.share() == 0.0 {
+                    group.fault("it divides nothing where no share is set aside: write one, or leave \"group\" out");
+                }
+                Split::Datasets { validation, test, method: Method::Group { column }, together: false }
             }
-        }
-        let (validation, test) = (validation.share(), test.share());
-        leaves_rows(&at, validation, test);
-        return Split::Group { column: group_column(proof, &group), validation, test };
+        };
     }
     let (validation, test) = (side(&validation, VALIDATION), side(&test, 0.0));
     leaves_rows(&at, validation.share(), test.share());

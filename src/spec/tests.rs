@@ -415,7 +415,13 @@ fn datasets_that_validate_and_test_must_fit_the_job() {
     refused(same, &schema, "/split", &["cannot both validate and test"]);
     let grouped =
         json!({ "dataset": "p", "target": "charges", "split": { "group": "zip", "test": { "dataset": "t" } } });
-    refused(grouped, &schema, "/split/test", &["does not go with groups"]);
+    let spec = resolved(grouped, &schema);
+    assert_eq!(spec.to_json()["split"], json!({ "group": "zip", "validation": 0.2, "test": { "dataset": "t" } }));
+    assert_eq!(resolved(spec.to_json(), &schema).to_json(), spec.to_json());
+    assert!(matches!(spec.split_plan().method, crate::data::SplitMethod::Group { .. }));
+    let nothing = json!({ "dataset": "p", "target": "charges",
+        "split": { "group": "zip", "validation": { "dataset": "v" } } });
+    refused(nothing, &schema, "/split/group", &["divides nothing"]);
 }
 
 #[test]

@@ -134,6 +134,43 @@ async fn jobs(tx: &mut Tx, sql: &'static str) -> Result<Vec<Held>, StoreError> {
 }
 
 impl Store {
+    /// Jobs that have not begun to run here or wait to go on, and need more memory than this.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub async fn job_above_memory(&self, bytes: u64) -> Result<Vec<JobId>, StoreError> {
+        let mut connection = self.read().await?;
+        let rows = sqlx::query(
+            "SELECT id FROM job WHERE status IN ('queued', 'paused') AND members = 0 AND memory_bytes > ? ORDER BY seq",
+        )
+        .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+        .fetch_all(&mut *connection)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get::<&str, _>("id")?.parse()?)).collect()
+    }
+
+    /// Keeps another estimate of the memory that a job needs.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Busy`] and other failures of the disk.
+    pub async fn job_needs_memory(&self, id: JobId, bytes: u64) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE job SET memory_bytes = ?, queue_reason = NULL, revision = revision + 1
+                     WHERE id = ? AND status IN ('queued', 'paused')",
+                )
+                .bind(bytes as i64)
+                .bind(id.to_string())
+                .execute(&mut tx.connection)
+                .await?;
+                tx.job_changed(id);
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Tells that a job is computed by another arithmetic than when it came in: what the old one made (numbers, checkpoints) goes,
     /// and the job begins anew.
     ///

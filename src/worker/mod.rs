@@ -16,6 +16,7 @@ mod family;
 mod findings;
 mod observer;
 mod pool;
+mod readmit;
 mod recorder;
 mod retention;
 mod run;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::autotrain;
 use super::control::{Control, Stop};
 use super::family;
+use super::readmit::readmit;
 use super::run::{self, Work};
 use super::train_job::train_job;
 use crate::id::JobId;
@@ -215,6 +216,7 @@ impl Shared {
 async fn claim_and_start(shared: Arc<Shared>) {
     let mut queue = shared.store.queue_changes();
     let mut bell = shared.bell.subscribe();
+    readmit(&shared.store, shared.config.memory_bytes).await;
     loop {
         queue.mark_unchanged();
         bell.mark_unchanged();

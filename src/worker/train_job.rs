@@ -42,7 +42,17 @@ struct Material {
     test: Option<StoredTable>,
 }
 
-fn load(session: &Session<'_>) -> Result<Material, Failure> {
+/// A job's spec, proved anew, and what it was proved beside.
+pub(super) struct Proved {
+    pub(super) spec: ResolvedSpec,
+    schema: Schema,
+    own: Dataset,
+    validation: Option<Dataset>,
+    test: Option<Dataset>,
+}
+
+/// Proves a job's spec.
+pub(super) fn proved(session: &Session<'_>, limits: &spec::Limits) -> Result<Proved, Failure> {
     let job = session.job;
     let own = dataset(session, &job.dataset.id.to_string())?;
     let mut schema = schema_of(&own)?;
@@ -51,10 +61,15 @@ fn load(session: &Session<'_>) -> Result<Material, Failure> {
     schema.test = test.as_ref().map(schema_of).transpose()?.map(Box::new);
     let request = job.spec.clone().unwrap_or_default();
     schema.vectors = start::vector_shapes(session, &request)?;
-    let spec = spec::prove(&request, &schema, &admitted()).map_err(|faults| {
+    let spec = spec::prove(&request, &schema, limits).map_err(|faults| {
         let detail = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect::<Vec<_>>();
         Failure::new("invalid_job_spec", "The spec no longer holds", detail.join("; "), json!({}))
     })?;
+    Ok(Proved { spec, schema, own, validation, test })
+}
+
+fn load(session: &Session<'_>) -> Result<Material, Failure> {
+    let Proved { spec, schema, own, validation, test } = proved(session, &admitted())?;
     let mut facts = spec::facts(&spec, &schema);
     facts::alone(session, &mut facts)?;
     let table = open(session, &own)?;

@@ -112,6 +112,11 @@ fn other_datasets_validate_and_test() {
 
     let alone = server.train(&spec(json!({"validation": 0.25, "test": {"dataset": "checked"}})));
     assert_eq!((judged(&server, &alone, "validation").len(), judged(&server, &alone, "test").len()), (30, 30));
+    let grouped = server.train(&spec(json!({"group": "patient", "validation": 0.25, "test": {"dataset": "checked"}})));
+    let validated = judged(&server, &grouped, "validation");
+    assert_eq!((validated.len(), judged(&server, &grouped, "test").len()), (30, 30));
+    let patients: BTreeSet<u64> = validated.iter().map(|row| row % 12).collect();
+    assert_eq!(patients.len(), 3, "groups are divided whole, and other rows test");
     let unwatched = server.train(&spec(json!({"validation": 0, "test": {"dataset": "checked"}})));
     let first = server.get(&format!("/v1/jobs/{}/evaluation", unwatched["id"].as_str().unwrap())).ok();
     assert_eq!(
@@ -138,7 +143,8 @@ fn splits_that_cannot_be_are_refused_with_their_place() {
             "/split",
             "cannot both validate and test",
         ),
-        (json!({"group": "patient", "test": {"dataset": "narrow"}}), "/split/test", "does not go with groups"),
+        (json!({"group": "patient", "test": {"dataset": "narrow"}}), "/split/test/dataset", "lacks \"y\""),
+        (json!({"group": "patient", "validation": {"dataset": "rows"}}), "/split/group", "it divides nothing"),
         (json!({"validation": 0.7, "test": 0.4}), "/split", "nothing to train on"),
         (json!({"column": "y"}), "/split/column", "it must say train, validation or test"),
         (json!({"column": "prat"}), "/split/column", "did you mean \"part\"?"),

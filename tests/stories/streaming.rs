@@ -42,7 +42,7 @@ fn weights(server: &Server, job: &Value) -> [Vec<u8>; 2] {
 #[test]
 fn a_dataset_larger_than_the_memory_of_jobs_trains_to_the_same_bytes_through_a_kill_too() {
     let text = rows(4_000);
-    let plenty = Server::start();
+    let mut plenty = Server::start();
     plenty.upload("rows", &text);
     let preview = plenty.post("/v1/jobs?dry_run=true", &spec(1)).ok();
     assert_eq!(preview["data_in_memory"], true, "{preview:#}");
@@ -74,6 +74,18 @@ fn a_dataset_larger_than_the_memory_of_jobs_trains_to_the_same_bytes_through_a_k
     let killed = little.finished(&killed);
     assert_eq!((&killed["status"], &killed["attempt"]), (&json!("succeeded"), &json!(2)), "{killed:#}");
     assert!(weights(&little, &killed) == expected_weights, "through a kill");
+
+    let moved = plenty.submit(&spec(1));
+    plenty.until(&moved, |job| job["progress"]["step"].as_u64() > Some(120));
+    plenty.kill();
+    plenty.restart_with(budget(needed - 1));
+    let moved = plenty.finished(&moved);
+    assert_eq!((&moved["status"], &moved["attempt"]), (&json!("succeeded"), &json!(2)), "{moved:#}");
+    assert!(
+        moved["memory_bytes"].as_u64().unwrap() < needed,
+        "what was in memory is streamed where there is less of it"
+    );
+    assert!(weights(&plenty, &moved) == expected_weights, "begun in memory, ended from a file");
 }
 
 #[test]
