@@ -1,7 +1,8 @@
 //! How long a file of 1,000,000 rows of 29 numbers takes to become a table, and the most memory it takes: `cargo bench --bench ingest`.
 //!
-//! Each format in a process of its own, so that the peak is its own. Where `PYTHON` names an interpreter with pandas and pyarrow, it
-//! reads the same files beside it. Not a gate: a busy machine gives larger numbers.
+//! First the file alone, as pandas reads it too: each format in a process of its own, so that the peak is its own, the median of five.
+//! Then the whole upload over HTTP to its answer, which says that original and table are safe on the disk, and the same again. Where `PYTHON`
+//! names an interpreter with pandas and pyarrow, it reads the same files in turn. Not a gate: a busy machine gives larger numbers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a measuring program")]
 
@@ -18,9 +19,14 @@ use trainyard::data::csv::ParseOptions;
 use trainyard::data::profile::profile;
 use trainyard::data::{Rows, Storage, formats};
 
+#[allow(dead_code, reason = "the stories use the rest")]
+#[path = "../tests/stories/kit.rs"]
+mod kit;
+
 const ROWS: usize = 1_000_000;
 const COLUMNS: usize = 29;
 const BATCH: usize = 10_000;
+const RUNS: usize = 5;
 /// Named in the child's environment: the file that it reads.
 const FILE: &str = "INGEST_FILE";
 
@@ -32,39 +38,70 @@ fn main() {
     let (csv, parquet) = (folder.path().join("rows.csv"), folder.path().join("rows.parquet"));
     write(&csv, &parquet);
     for path in [&csv, &parquet] {
-        let child = Command::new(std::env::current_exe().unwrap()).env(FILE, path).output().unwrap();
-        assert!(child.status.success(), "{child:?}");
-        println!("trainyard  {}", String::from_utf8_lossy(&child.stdout).trim());
-        let Ok(python) = std::env::var("PYTHON") else { continue };
-        let script = "import sys,time,resource,pandas as p;t=time.perf_counter();f=sys.argv[1];\
-            d=p.read_csv(f) if f.endswith('csv') else p.read_parquet(f);s=time.perf_counter()-t;\
-            print(f.split('.')[-1],d.shape[0],'rows',round(s,2),'s, peak',resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024,'MB')";
-        let pandas = Command::new(python).args(["-c", script]).arg(path).output().unwrap();
-        println!("pandas     {}", String::from_utf8_lossy(&pandas.stdout).trim());
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            ours.push(run(Command::new(std::env::current_exe().unwrap()).env(FILE, path)));
+            let Ok(python) = std::env::var("PYTHON") else { continue };
+            let script = "import sys,time,resource,pandas as p;t=time.perf_counter();f=sys.argv[1];\
+                d=p.read_csv(f) if f.endswith('csv') else p.read_parquet(f);s=time.perf_counter()-t;\
+                print(s,resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024)";
+            theirs.push(run(Command::new(python).args(["-c", script]).arg(path)));
+        }
+        let name = path.extension().unwrap_or_default().display();
+        let (own, peak) = median(&mut ours);
+        println!("{name:8} trainyard {own:.2} s, peak {peak} MB: the table, its profile and its equal rows");
+        if !theirs.is_empty() {
+            let (other, peak) = median(&mut theirs);
+            println!("{name:8} pandas    {other:.2} s, peak {peak} MB: {:.2} times as long", other / own);
+        }
     }
+    for path in [&csv, &parquet] {
+        let (server, bytes) = (kit::Server::start(), std::fs::read(path).unwrap());
+        let mut upload = |status: u16| {
+            let begin = Instant::now();
+            let answer = server.send("POST", "/v1/datasets", &[], Some(&bytes));
+            assert_eq!(answer.status, status);
+            begin.elapsed().as_secs_f64()
+        };
+        let (first, again) = (upload(201), upload(200));
+        let name = path.extension().unwrap_or_default().display();
+        let peak = peak_mb(&server.pid().to_string());
+        println!(
+            "{name:8} POST of {} MB {first:.2} s, again {again:.2} s, peak of the server {peak} MB",
+            bytes.len() / 1_000_000
+        );
+    }
+}
+
+/// Seconds and megabytes that a process prints.
+fn run(command: &mut Command) -> (f64, u64) {
+    let child = command.output().unwrap();
+    assert!(child.status.success(), "{child:?}");
+    let text = String::from_utf8_lossy(&child.stdout).into_owned();
+    let mut words = text.split_whitespace();
+    (words.next().unwrap().parse().unwrap(), words.next().unwrap().parse().unwrap())
+}
+
+fn median(runs: &mut [(f64, u64)]) -> (f64, u64) {
+    runs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    (runs[runs.len() / 2].0, runs.iter().map(|run| run.1).max().unwrap_or(0))
 }
 
 /// What the server does with an upload: the file becomes a table file, with its profile and its sets of equal rows.
 fn read(path: &Path) {
     let begin = Instant::now();
     let storage = Storage::file(tempfile::tempfile_in(path.parent().unwrap()).unwrap()).unwrap();
-    let (mut table, found) = formats::build(File::open(path).unwrap(), &ParseOptions::default(), storage).unwrap();
-    let parsed = begin.elapsed().as_secs_f64();
+    let (mut table, _) = formats::build(File::open(path).unwrap(), &ParseOptions::default(), storage).unwrap();
     let (profile, equal) = profile(&table).unwrap();
     table.close(Some(&equal.sets)).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
-    assert_eq!(profile.columns.len(), COLUMNS);
-    println!(
-        "{} {} rows {seconds:.2} s (of them parsing {parsed:.2}), peak {} MB",
-        found.format,
-        table.rows(),
-        peak_mb()
-    );
+    assert_eq!((profile.columns.len(), table.rows()), (COLUMNS, ROWS));
+    println!("{seconds} {}", peak_mb("self"));
 }
 
-/// The most memory that this process had; 0 where the system does not tell.
-fn peak_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// The most memory that a process had; 0 where the system does not tell.
+fn peak_mb(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kb| kb / 1024)
 }
