@@ -57,7 +57,7 @@ fn main() {
     }
     for path in [&csv, &parquet] {
         let (server, bytes) = (kit::Server::start(), std::fs::read(path).unwrap());
-        let mut upload = |status: u16| {
+        let upload = |status: u16| {
             let begin = Instant::now();
             let answer = server.send("POST", "/v1/datasets", &[], Some(&bytes));
             assert_eq!(answer.status, status);

@@ -129,7 +129,8 @@ impl FromParams for EvaluationParams {
 /// precision, Cohen's kappa, Matthews' correlation, Brier loss, top-k, confusion matrix, calibration; of two classes also decisions by
 /// threshold. Of numbers, in their own unit: MAE, MSE, RMSE, MAPE, R², median and largest error, bias, quantiles of the residuals.
 /// Beside them 95 % intervals, what the majority (or mean) and a linear model on the same encoding reach, and the worst rows.
-/// Of a cross-validation every row is predicted by the fold that did not learn from it, and all are judged together; `folds` has the
+/// Of a cross-validation every row is predicted by the fold that did not learn from it, and all are judged together; of another dataset
+/// by the mean of all folds. `folds` has the
 /// mean and standard deviation of each measure over the folds. A measure without a value is `null`, with its reason in `undefined`. Rows count alike, whatever their weights; `loss` is the
 /// one that was trained.
 #[utoipa::path(get, path = "/v1/jobs/{job}/evaluation", tag = "predictions",

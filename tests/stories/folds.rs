@@ -105,6 +105,26 @@ fn every_row_is_held_out_once_and_the_job_tells_mean_and_spread() {
     let picture = server.get(&format!("/v1/jobs/{}/evaluation/confusion.svg", id(&leader)));
     assert!(picture.text().contains("150 rows of out_of_fold"));
 
+    // Of another dataset each row is predicted by the mean of all folds: by Jensen no worse than they are on average.
+    let elsewhere = |job: &Value| {
+        let found = server.get(&format!("/v1/jobs/{}/evaluation?dataset=iris", id(job))).ok();
+        assert_eq!((&found["rows"], &found["split"]), (&json!(150), &json!("dataset")), "{found:#}");
+        found["targets"]["species"].clone()
+    };
+    let together = elsewhere(&leader);
+    let alone: Vec<Value> = members.iter().map(elsewhere).collect();
+    let of = |name: &str| alone.iter().map(|one| one[name].as_f64().unwrap()).collect::<Vec<f64>>();
+    for name in ["accuracy", "log_loss"] {
+        let (mean, sd) = mean_and_sd(&of(name));
+        assert!(
+            near(&together["folds"][name]["mean"], mean) && near(&together["folds"][name]["sd"], sd),
+            "{together:#}"
+        );
+    }
+    let mean = mean_and_sd(&of("log_loss")).0;
+    let found = together["log_loss"].as_f64().unwrap();
+    assert!(found < mean && found > mean / 2.0, "{found} against {mean}");
+
     // In the list: once.
     let listed = server.get("/v1/jobs").ok();
     assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed:#}");

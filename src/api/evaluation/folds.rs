@@ -1,5 +1,6 @@
 //! How good a cross-validation's models are: each row is predicted by the fold that did not learn from it, and all rows are judged
-//! together; beside that the mean and standard deviation of each measure over the folds.
+//! together; of another dataset each row is predicted by the mean of all folds. Beside that the mean and standard deviation of each measure
+//! over the folds.
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,8 @@ pub(super) const PART: &str = "out_of_fold";
 pub(super) struct Folds {
     job: Job,
     questions: Vec<Question>,
+    /// All of them are asked of the rows of another dataset.
+    elsewhere: bool,
 }
 
 impl Folds {
@@ -28,9 +31,6 @@ impl Folds {
         let fault = |parameter: &'static str, detail: &str| {
             Err(Problem::faults(Kind::InvalidBody, vec![Fault::parameter(parameter, detail)]))
         };
-        if on.dataset.is_some() {
-            return fault("dataset", "a cross-validation has no model of its own: ask one of its folds (`folds.jobs`)");
-        }
         if on.split.is_some_and(|part| part != Part::Validation) {
             return fault(
                 "split",
@@ -46,22 +46,25 @@ impl Folds {
         }
         let mut questions = Vec::with_capacity(members.len());
         for member in members {
-            let on = OnParams { split: Some(Part::Validation), dataset: None, checkpoint: on.checkpoint.clone() };
+            let split = on.dataset.is_none().then_some(Part::Validation);
+            let on = OnParams { split, dataset: on.dataset.clone(), checkpoint: on.checkpoint.clone() };
             questions.push(Question::of(app, &member.id.to_string(), &on).await?);
         }
-        Ok(Some(Folds { job: job.clone(), questions }))
+        Ok(Some(Folds { job: job.clone(), questions, elsewhere: on.dataset.is_some() }))
     }
 
     pub(super) fn tag(&self, detail: &str) -> String {
         let models: Vec<String> = self.questions.iter().map(|one| one.model.checkpoint.to_string()).collect();
-        format!("W/\"{}.{detail}\"", models.join("."))
+        let label = self.questions.first().filter(|_| self.elsewhere).map(|one| one.subject.label());
+        format!("W/\"{}.{}{detail}\"", models.join("."), label.map_or(String::new(), |label| label + "."))
     }
 
-    /// Predicts each row by the fold that did not learn from it (blocking).
+    /// Predicts each row by the fold that did not learn from it, of another dataset by all of them (blocking).
     pub(super) fn judged(self) -> Result<Vec<Judged>, Problem> {
+        let elsewhere = self.elsewhere;
         let open = self.open()?;
         let judged = open.iter().map(|(opened, rows)| judge(opened, rows)).collect::<Result<Vec<_>, _>>()?;
-        Ok(pooled(judged))
+        Ok(if elsewhere { averaged(judged) } else { pooled(judged) })
     }
 
     /// The folds with their rows, fewer where all would not fit into memory.
@@ -78,28 +81,29 @@ impl Folds {
 
     /// Says how good all of them are together (blocking).
     pub(super) fn evaluate(self, wanted: report::Wanted) -> Result<Value, Problem> {
-        let job = self.job.clone();
+        let (job, elsewhere) = (self.job.clone(), self.elsewhere);
         let open = self.open()?;
-        let (mut all, mut linear, mut losses, mut checkpoints) = (Vec::new(), Some(Vec::new()), Vec::new(), Vec::new());
+        let (mut all, mut losses, mut checkpoints) = (Vec::new(), Vec::new(), Vec::new());
+        let mut linear = (!elsewhere).then(Vec::new);
         let mut rows_in_all = 0;
         for (opened, rows) in &open {
             let predictor = &opened.question.model.predictor;
             losses.push(predictor.evaluate(&opened.table, &opened.rows, 1)?);
             all.push(judge(opened, rows)?);
             let train = opened.train.as_deref().unwrap_or(&[]);
-            linear = match (linear, predictor.linear(&opened.table, train, opened.question.seed)?) {
-                (Some(mut known), Some(one)) => {
-                    known.push(one.judge(&opened.table, rows)?);
-                    Some(known)
+            if let Some(known) = &mut linear {
+                match predictor.linear(&opened.table, train, opened.question.seed)? {
+                    Some(one) => known.push(one.judge(&opened.table, rows)?),
+                    None => linear = None,
                 }
-                _ => None,
-            };
+            }
             checkpoints.push(json!(opened.question.model.checkpoint));
-            rows_in_all += opened.rows.len();
+            rows_in_all = opened.rows.len() + if elsewhere { 0 } else { rows_in_all };
         }
         let Some((first, _)) = open.first() else { return Err(Problem::internal("a cross-validation without folds")) };
         let mut rows: Vec<u32> = open.iter().flat_map(|(_, rows)| rows).copied().collect();
         rows.sort_unstable();
+        rows.dedup();
         let known = &Known::of_rows(&first.table, rows)?;
         let weighted = |of: &dyn Fn(usize) -> f64| {
             let sum: f64 = losses.iter().enumerate().map(|(fold, found)| of(fold) * found.rows as f64).sum();
@@ -109,9 +113,11 @@ impl Folds {
         let none = Err("it is told of all folds together");
         let linear = linear.map(pooled);
         let mut targets = Map::new();
-        for (place, judged) in pooled(all.clone()).iter().enumerate() {
+        let together = if elsewhere { averaged(all.clone()) } else { pooled(all.clone()) };
+        for (place, judged) in together.iter().enumerate() {
             let beside = match &linear {
                 Some(linear) => linear.get(place).ok_or("the linear model has other outputs"),
+                None if elsewhere => Err("it is only made beside parts of the dataset that the job was trained on"),
                 None => Err("it is too much work beside an evaluation; fork the job with `hidden_layers` []"),
             };
             let mut told = report::target(judged, &beside, wanted, known);
@@ -133,7 +139,7 @@ impl Folds {
             "job": job.id,
             "checkpoint": null,
             "checkpoints": checkpoints,
-            "split": PART,
+            "split": if elsewhere { "dataset" } else { PART },
             "dataset": {"id": dataset.id, "name": dataset.name},
             "rows": rows_in_all,
             "loss": finite(weighted(&|fold| losses.get(fold).map_or(f64::NAN, |found| found.loss))),
@@ -176,6 +182,55 @@ fn pooled(folds: Vec<Vec<Judged>>) -> Vec<Judged> {
         }
     }
     all
+}
+
+/// The mean of what all folds predict of the same rows, target by target.
+fn averaged(folds: Vec<Vec<Judged>>) -> Vec<Judged> {
+    let mut folds = folds.into_iter();
+    let mut all = folds.next().unwrap_or_default();
+    for (fold, count) in folds.zip(2u32..) {
+        for (whole, part) in all.iter_mut().zip(fold) {
+            approach(&mut whole.values, part.values, f64::from(count));
+        }
+    }
+    for judged in &mut all {
+        if let JudgedValues::Classes { labels, best, probabilities, .. } = &mut judged.values {
+            let largest = |row: &[f64]| (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
+            *best = probabilities.chunks_exact(labels.len().max(1)).map(|row| largest(row) as u32).collect();
+        }
+    }
+    all
+}
+
+/// Moves the means of the folds before to those with the fold of this number.
+fn approach(whole: &mut JudgedValues, part: JudgedValues, number: f64) {
+    let toward = |means: &mut [f64], others: &[f64]| {
+        means.iter_mut().zip(others).for_each(|(mean, other)| *mean += (other - *mean) / number);
+    };
+    match (whole, part) {
+        (
+            JudgedValues::Classes { training_counts, probabilities, .. },
+            JudgedValues::Classes { training_counts: counts, probabilities: p, .. },
+        ) => {
+            training_counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            toward(probabilities, &p);
+        }
+        (JudgedValues::Labels(labels), JudgedValues::Labels(others)) => {
+            for (label, other) in labels.iter_mut().zip(others) {
+                toward(&mut label.probabilities, &other.probabilities);
+                label.training_counts.iter_mut().zip(other.training_counts).for_each(|(sum, count)| *sum += count);
+            }
+        }
+        (
+            JudgedValues::Numbers { predicted, training_mean, .. },
+            JudgedValues::Numbers { predicted: p, training_mean: mean, .. },
+        ) => {
+            toward(predicted, &p);
+            *training_mean += (mean - *training_mean) / number;
+        }
+        // The folds of one job predict the same target.
+        _ => {}
+    }
 }
 
 /// Adds the fold of this number, counted from 1.

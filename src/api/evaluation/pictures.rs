@@ -89,11 +89,12 @@ pub(super) async fn picture(
             return Ok(conditional::not_modified(&tag));
         }
         let (kind, target) = (*kind, wanted.target);
+        let part = if wanted.on.dataset.is_some() { "dataset" } else { PART };
         let svg = move || {
             let mut judged = folds.judged()?;
             let place = target.as_ref().map_or(Some(0), |name| judged.iter().position(|one| one.name == *name));
             match place.filter(|place| *place < judged.len()) {
-                Some(place) => draw_judged(kind, judged.swap_remove(place), PART),
+                Some(place) => draw_judged(kind, judged.swap_remove(place), part),
                 None => Err(Problem::not_found("target", target.as_deref().unwrap_or("first"))),
             }
         };
