@@ -1,7 +1,8 @@
 //! Figures of the queue, of long curves and of many watchers: `cargo bench --bench survival`.
 //!
 //! Each stands beside what it is measured against in the same run: a bare commit of SQLite with `synchronous=FULL` on the same disk, a
-//! training without watchers. Not a gate: a busy machine gives larger numbers.
+//! training without watchers. The bare commit goes through the same driver: three statements, a row as long as a job's spec, in a
+//! database of its own that has SQLite's defaults. Not a gate: a busy machine gives larger numbers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a measuring program")]
 

@@ -103,7 +103,8 @@ async fn step_begin(tx: &mut Tx, id: AutotrainId, step: NewStep) -> Result<bool,
     for mut new in step.jobs {
         let relation = if step.keep { "model" } else { "trial" };
         new.parent = Some(json!({"autotrain": id, "relation": relation, "step": step.number}));
-        let job = submit::insert(tx, new).await?;
+        let texts = submit::Texts::of(&new);
+        let job = submit::insert(tx, new, texts).await?;
         if !step.keep {
             sqlx::query("UPDATE job SET autotrain = ? WHERE id = ?")
                 .bind(seq)

@@ -58,11 +58,24 @@ const TAKE: &str = concat!(
      SELECT from_status, to_status, at, reason FROM job_transition WHERE job = ?1 ORDER BY number;"
 );
 
+/// The rows of a job that was taken: its own, then its transitions.
+pub(super) struct Taken(Vec<SqliteRow>);
+
+impl Taken {
+    /// Reads them: long documents are not for the writer's thread.
+    pub fn read(&self) -> Result<Job, StoreError> {
+        let (row, transitions) = self.0.split_first().ok_or_else(|| StoreError::not_found("job", ""))?;
+        let mut job = job::from_row(row)?;
+        job::add_documents(row, transitions, &mut job)?;
+        Ok(job)
+    }
+}
+
 pub(super) async fn claim(
     tx: &mut Tx,
     worker: String,
     memory: Option<Memory>,
-) -> Result<Option<(Lease, Job)>, StoreError> {
+) -> Result<Option<(Lease, Taken)>, StoreError> {
     let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let free = memory.map(|memory| bytes(memory.free_bytes));
     let budget = memory.map(|memory| bytes(memory.budget_bytes));
@@ -87,13 +100,13 @@ pub(super) async fn claim(
     }
     let Some(next) = next else { return Ok(None) };
     let (seq, id): (i64, JobId) = (next.try_get("seq")?, next.try_get::<&str, _>("id")?.parse()?);
-    let first = next.try_get::<i64, _>("attempt")? == 0;
+    let attempt = next.try_get::<i64, _>("attempt")? + 1;
     let taken = sqlx::query(TAKE)
         .bind(seq)
         .bind(tx.now)
         .bind(Status::Queued.as_str())
         .bind(Status::Running.as_str())
-        .bind(if first { "a worker took it" } else { "a worker took it to go on" })
+        .bind(if attempt == 1 { "a worker took it" } else { "a worker took it to go on" })
         .bind(&worker)
         .fetch_all(&mut tx.connection)
         .await?;
@@ -103,10 +116,7 @@ pub(super) async fn claim(
     if let Some(leader) = next.try_get::<Option<i64>, _>("family")? {
         family::take(tx, leader).await?;
     }
-    let (row, transitions) = taken.split_first().ok_or_else(|| StoreError::not_found("job", id))?;
-    let mut job = job::from_row(row)?;
-    job::add_documents(row, transitions, &mut job)?;
-    Ok(Some((Lease { job: id, worker, attempt: job.attempt }, job)))
+    Ok(Some((Lease { job: id, worker, attempt: attempt as u32 }, Taken(taken))))
 }
 
 /// Says whether the first job that can ever run has waited so long for memory that the others wait for it. Counted since this process
@@ -150,4 +160,30 @@ async fn explain(tx: &mut Tx, row: &SqliteRow, budget: i64) -> Result<(), StoreE
 
 fn megabytes(bytes: i64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_long_queue_is_looked_at_in_its_index_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).await.unwrap();
+        let mut connection = store.read().await.unwrap();
+        let mut looks = 0;
+        for statement in LOOK.split(';').filter(|statement| !statement.trim().is_empty()) {
+            let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+            for row in plan.bind(1).bind(1).bind(1).fetch_all(&mut *connection).await.unwrap() {
+                let step: String = row.try_get("detail").unwrap();
+                assert!(!step.contains("TEMP B-TREE"), "{step}");
+                if step.ends_with("job_queue") {
+                    assert!(step.contains("COVERING INDEX"), "{step}");
+                    looks += 1;
+                }
+            }
+        }
+        assert_eq!(looks, 4);
+    }
 }

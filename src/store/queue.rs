@@ -99,7 +99,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when a dataset has gone meanwhile; [`StoreError::QueueFull`].
     pub async fn job_insert(&self, new: NewJob) -> Result<Job, StoreError> {
-        self.write(move |tx| Box::pin(submit::insert(tx, new))).await
+        let texts = submit::Texts::of(&new);
+        self.write(move |tx| Box::pin(submit::insert(tx, new, texts))).await
     }
 
     /// Gives the next job (highest priority, then longest wait) to a worker, if one waits that fits into the memory.
@@ -114,7 +115,8 @@ impl Store {
             return Ok(None);
         }
         let worker = worker.to_owned();
-        self.write(move |tx| Box::pin(claim::claim(tx, worker, memory))).await
+        let taken = self.write(move |tx| Box::pin(claim::claim(tx, worker, memory))).await?;
+        taken.map(|(lease, taken)| Ok((lease, taken.read()?))).transpose()
     }
 
     /// Asks a job to end: at once when no worker holds it, else at its next step.

@@ -31,13 +31,25 @@ const INSERT: &str = "
     SELECT seq, 1, ?2, 'info', 'status', 'queued: ' || ?3,
            json_object('from', NULL, 'to', 'queued', 'reason', ?3, 'attempt', 0) FROM job WHERE id = ?1;";
 
+/// The documents of a job as they are stored: long ones are not for the writer's thread to make.
+pub(super) struct Texts {
+    request: String,
+    spec: String,
+}
+
+impl Texts {
+    pub fn of(new: &NewJob) -> Self {
+        Self { request: new.request.to_string(), spec: new.spec.to_string() }
+    }
+}
+
 /// Writes a job into the queue, with those that it leads.
-pub(super) async fn insert(tx: &mut Tx, mut new: NewJob) -> Result<Job, StoreError> {
+pub(super) async fn insert(tx: &mut Tx, mut new: NewJob, texts: Texts) -> Result<Job, StoreError> {
     tx.directory().require_room()?;
     let members = std::mem::take(&mut new.members);
     let (key, limit) = (new.idempotency.clone(), new.queue_limit);
     let like = if members.is_empty() { None } else { Some(new.clone()) };
-    let (seq, job, queued) = insert_row(tx, new, Place::Own { members: members.len() as u64 }).await?;
+    let (seq, job, queued) = insert_row(tx, new, texts, Place::Own { members: members.len() as u64 }).await?;
     let more = members.len().saturating_sub(1) as u64;
     if let Some(limit) = limit.filter(|limit| queued + more >= *limit) {
         return Err(StoreError::QueueFull { queued, limit });
@@ -50,7 +62,8 @@ pub(super) async fn insert(tx: &mut Tx, mut new: NewJob) -> Result<Job, StoreErr
             }
             let parent = Some(parent);
             let member = NewJob { name, request, spec, parent, warnings: json!([]), ..like.clone() };
-            insert_row(tx, member, Place::Led { leader: seq, number }).await?;
+            let texts = Texts::of(&member);
+            insert_row(tx, member, texts, Place::Led { leader: seq, number }).await?;
         }
     }
     if let Some(key) = &key {
@@ -69,7 +82,7 @@ enum Place {
 }
 
 /// Writes the rows of a job; gives its number, and how many jobs waited before.
-async fn insert_row(tx: &mut Tx, new: NewJob, place: Place) -> Result<(i64, Job, u64), StoreError> {
+async fn insert_row(tx: &mut Tx, new: NewJob, texts: Texts, place: Place) -> Result<(i64, Job, u64), StoreError> {
     let also_uses = new.also_uses.clone();
     let mut job = job::fresh(new, JobId::new(), time(tx.now));
     let (leader, number) = match place {
@@ -92,8 +105,8 @@ async fn insert_row(tx: &mut Tx, new: NewJob, place: Place) -> Result<(i64, Job,
         .bind(&job.version)
         .bind(job.arithmetic_version)
         .bind(&job.request_id)
-        .bind(job.request.as_ref().map(Value::to_string))
-        .bind(job.spec.as_ref().map(Value::to_string))
+        .bind(texts.request)
+        .bind(texts.spec)
         .bind(job.parent.as_ref().map(Value::to_string))
         .bind(job.warnings.to_string())
         .bind(job.parameters.map(|n| n as i64))

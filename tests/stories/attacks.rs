@@ -107,3 +107,19 @@ fn no_path_and_no_address_that_a_client_sends_is_ever_opened() {
     let left: Vec<Value> = server.get("/v1/datasets").ok()["data"].as_array().unwrap().clone();
     assert_eq!(left.len(), 1, "{left:?}");
 }
+
+#[test]
+fn while_a_spec_of_a_million_numbers_is_proved_everybody_else_is_answered() {
+    // One thread for all requests: whatever holds it is noticed.
+    let server = Server::with(Settings::default().env("TOKIO_WORKER_THREADS", "1"));
+    server.sample("iris");
+    let batch: Vec<usize> = (0..150).collect();
+    let spec =
+        json!({"dataset": "iris", "target": "species", "split": false, "epochs": 1, "batches": vec![batch; 8_000]});
+    let body = spec.to_string();
+    server.healthy_while(|| {
+        assert_eq!(server.send("POST", "/v1/jobs?dry_run=true", &JSON, Some(body.as_bytes())).status, 200);
+        let faulty = body.replace("\"species\"", "\"spezies\"");
+        server.send("POST", "/v1/jobs", &JSON, Some(faulty.as_bytes())).problem(422, "invalid_job_spec");
+    });
+}

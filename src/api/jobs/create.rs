@@ -179,6 +179,25 @@ async fn begin(
     app: App,
     params: CreateParams,
     idempotency: Idempotency,
+    submission: Submission,
+) -> Result<Response, Problem> {
+    let response = if specs::is_large(&submission.sent) {
+        // Copied, proved, told and written down in many milliseconds: the others of this thread must not wait for it.
+        let (runtime, of) = (tokio::runtime::Handle::current(), app.clone());
+        app.blocking(move || runtime.block_on(answer(of, params, idempotency, submission))).await?
+    } else {
+        answer(app.clone(), params, idempotency, submission).await?
+    };
+    match params.wait.filter(|_| !params.dry_run) {
+        Some(seconds) => after(&app, response, seconds).await,
+        None => Ok(response),
+    }
+}
+
+async fn answer(
+    app: App,
+    params: CreateParams,
+    idempotency: Idempotency,
     mut submission: Submission,
 ) -> Result<Response, Problem> {
     if params.dry_run {
@@ -190,11 +209,7 @@ async fn begin(
     submission.key = idempotency.key();
     let again = app.clone();
     let made = async move |id: String| created(&again.store().job_get(job_id(&id)?).await?);
-    let response = idempotency.answer(&app, &body, insert(app.clone(), submission), made).await?;
-    match params.wait {
-        Some(seconds) => after(&app, response, seconds).await,
-        None => Ok(response),
-    }
+    idempotency.answer(&app, &body, insert(app.clone(), submission), made).await
 }
 
 async fn insert(app: App, submission: Submission) -> Result<Response, Problem> {
