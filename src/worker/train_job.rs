@@ -181,6 +181,10 @@ fn train<T: Real>(session: &Session<'_>, recorder: &mut Recorder, material: &Mat
         findings.end(recorder, End { epochs_done: false, diverged: None });
         return Err(failure);
     }
+    if let Some(stop) = session.control.asked() {
+        // Training has not begun: the next attempt runs the checks that are left.
+        return Ok(Ended::Stopped { stop, set: None });
+    }
     let rows = |part: &Option<Part<T>>| part.as_ref().map_or(0, Part::rows);
     let (train_rows, validation_rows, test_rows) = (data.train.rows(), rows(&data.validation), rows(&data.test));
     recorder.event(NewEvent {

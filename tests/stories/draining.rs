@@ -95,4 +95,5 @@ fn in_each_phase_of_a_job_a_stop_comes_in_time_and_changes_no_bit() {
     let job = server.finished(&id);
     assert_eq!(job["status"], "succeeded", "{job:#}");
     assert!(server.weights(&id, "last") == expected);
+    assert!(has_event(&server, &id, "overfit"), "a check that a stop cut short is run by the next attempt");
 }
