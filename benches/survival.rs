@@ -155,7 +155,7 @@ fn watchers() {
     let server = Server::with(Settings::default());
     server.sample("digits");
     let (mut alone, mut watched, mut silent_bytes) = (Vec::new(), Vec::new(), 0);
-    for round in 0..4 {
+    for round in 0..6 {
         alone.push(epochs_a_second(&server, 0, round).0);
         let (rate, bytes) = epochs_a_second(&server, 500, round);
         watched.push(rate);

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::writer::Tx;
-use super::{Action, NewJob, Status, Store, StoreError, Time, family, queue, time};
+use super::{Action, NewJob, Status, Store, StoreError, Time, family, place, queue, time};
 use crate::id::{DatasetId, JobId};
 
 /// Holds a job's row.
@@ -271,7 +271,7 @@ pub(super) fn status_of(row: &SqliteRow) -> Result<Status, StoreError> {
 pub(super) async fn read(connection: &mut SqliteConnection, id: JobId) -> Result<Job, StoreError> {
     let (seq, mut job) = read_placeless(connection, id).await?;
     if job.status == Status::Queued {
-        job.queue_position = Some(place(connection, job.priority, seq).await?);
+        job.queue_position = Some(place::of(connection, job.priority, seq).await?);
     }
     Ok(job)
 }
@@ -287,56 +287,6 @@ pub(super) async fn read_placeless(connection: &mut SqliteConnection, id: JobId)
     let seq = row.try_get("seq")?;
     add_documents(&row, &transitions(connection, seq).await?, &mut job)?;
     Ok((seq, job))
-}
-
-/// Counts the jobs that will be taken before the one with this priority and number.
-async fn place(connection: &mut SqliteConnection, priority: i32, seq: i64) -> Result<u64, StoreError> {
-    let before: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM job INDEXED BY job_queue
-                 WHERE status = 'queued' AND members = 0 AND priority = ?1 AND seq < ?2)
-              + (SELECT coalesce(sum(jobs), 0) FROM queue_size WHERE priority > ?1)",
-    )
-    .bind(priority)
-    .bind(seq)
-    .fetch_one(connection)
-    .await?;
-    Ok(before as u64)
-}
-
-/// Adds the places in the queue to the jobs of a page. Jobs that follow each other in the queue cost no more than the first of them.
-pub(super) async fn add_places(connection: &mut SqliteConnection, jobs: &mut [(i64, Job)]) -> Result<(), StoreError> {
-    let mut waiting: Vec<&mut (i64, Job)> = jobs.iter_mut().filter(|(_, job)| job.status == Status::Queued).collect();
-    waiting.sort_by_key(|(seq, job)| (std::cmp::Reverse(job.priority), *seq));
-    let mut known: Option<(i32, i64, u64)> = None; // priority, number and place of the one after
-    for (seq, job) in waiting.into_iter().rev() {
-        // Pages are newest first: counted from the end of the queue, the first page is near.
-        let (from_end, until) = match known {
-            Some((priority, next, place)) if priority == job.priority => (place, next),
-            _ => (ends_at(connection, job.priority).await?, i64::MAX),
-        };
-        let between: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM job INDEXED BY job_queue
-             WHERE status = 'queued' AND members = 0 AND priority = ? AND seq >= ? AND seq < ?",
-        )
-        .bind(job.priority)
-        .bind(*seq)
-        .bind(until)
-        .fetch_one(&mut *connection)
-        .await?;
-        let place = from_end.saturating_sub(between as u64);
-        job.queue_position = Some(place);
-        known = Some((job.priority, *seq, place));
-    }
-    Ok(())
-}
-
-/// Counts the jobs that wait at this priority and above.
-pub(super) async fn ends_at(connection: &mut SqliteConnection, priority: i32) -> Result<u64, StoreError> {
-    let jobs: i64 = sqlx::query_scalar("SELECT coalesce(sum(jobs), 0) FROM queue_size WHERE priority >= ?")
-        .bind(priority)
-        .fetch_one(connection)
-        .await?;
-    Ok(jobs as u64)
 }
 
 /// Finds a job's number; for readers of what a job has.

@@ -4,7 +4,7 @@ use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{QueryBuilder, Row};
 
 use super::job::{self, Job, columns};
-use super::{Status, Store, StoreError};
+use super::{Status, Store, StoreError, place};
 use crate::id::{AutotrainId, JobId};
 
 /// Says which jobs a list has. Values of one field are alternatives; fields must all hold.
@@ -183,7 +183,7 @@ impl Store {
             }
             jobs.push((row.try_get("seq")?, job));
         }
-        job::add_places(&mut connection, &mut jobs).await?;
+        place::add(&mut connection, &mut jobs).await?;
         Ok(JobPage { jobs: jobs.into_iter().map(|(_, job)| job).collect(), next })
     }
 

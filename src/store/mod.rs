@@ -26,6 +26,7 @@ mod job_list;
 mod log;
 mod metric;
 mod metric_thin;
+mod place;
 mod queue;
 mod record;
 mod report;
