@@ -94,14 +94,10 @@ impl From<StoredOneHot> for OneHotInput {
 }
 
 impl OneHotInput {
-    pub(super) fn fit<'a>(
-        cells: impl Iterator<Item = Cell<'a>> + Clone,
-        unknown: UnknownCategory,
-        missing: &MissingCategory,
-    ) -> OneHotInput {
+    pub(super) fn fit(cells: &[(Cell<'_>, u64)], unknown: UnknownCategory, missing: &MissingCategory) -> OneHotInput {
         let (mut labels, mut some_missing) = (BTreeSet::new(), false);
-        for cell in cells.clone() {
-            match label(cell) {
+        for (cell, _) in cells {
+            match label(*cell) {
                 Some(label) => drop(labels.insert(label)),
                 None => some_missing = true,
             }
@@ -146,12 +142,8 @@ pub(super) struct HashedInput {
 }
 
 impl HashedInput {
-    pub(super) fn fit<'a>(
-        cells: impl Iterator<Item = Cell<'a>> + Clone,
-        buckets: usize,
-        missing: &MissingCategory,
-    ) -> HashedInput {
-        let own = *missing == MissingCategory::Own && cells.clone().any(label_is_missing);
+    pub(super) fn fit(cells: &[(Cell<'_>, u64)], buckets: usize, missing: &MissingCategory) -> HashedInput {
+        let own = *missing == MissingCategory::Own && cells.iter().any(|(cell, _)| label_is_missing(*cell));
         HashedInput { buckets: buckets as u32, missing: own, fill: stand_in(cells, missing) }
     }
 
@@ -169,7 +161,7 @@ impl HashedInput {
 }
 
 /// The category that stands in for a missing one: the most frequent (of equal counts the first by bytes), or the one that was named.
-pub(super) fn stand_in<'a>(cells: impl Iterator<Item = Cell<'a>>, missing: &MissingCategory) -> Option<String> {
+pub(super) fn stand_in(cells: &[(Cell<'_>, u64)], missing: &MissingCategory) -> Option<String> {
     match missing {
         MissingCategory::Own | MissingCategory::Neutral => None,
         MissingCategory::Constant(label) => Some(label.clone()),
@@ -218,11 +210,11 @@ pub(super) fn truth(cell: Cell<'_>) -> Result<Option<bool>, String> {
     found.map(Some).ok_or_else(|| format!("expected true or false, got {}", cell.describe()))
 }
 
-/// Counts of labels.
-pub(super) fn tally<'a>(cells: impl Iterator<Item = Cell<'a>>) -> BTreeMap<String, u64> {
+/// Counts of labels, from those of cells.
+pub(super) fn tally(cells: &[(Cell<'_>, u64)]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    for label in cells.filter_map(label) {
-        *counts.entry(label).or_default() += 1;
+    for (label, count) in cells.iter().filter_map(|(cell, count)| Some((label(*cell)?, count))) {
+        *counts.entry(label).or_default() += count;
     }
     counts
 }
@@ -255,15 +247,15 @@ mod tests {
 
     #[test]
     fn a_missing_category_is_what_was_asked_for() {
-        let cells = [Cell::Text("b"), Cell::Missing, Cell::Text("a"), Cell::Text("b")];
-        let fit = |missing| OneHotInput::fit(cells.into_iter(), UnknownCategory::Zeros, &missing);
+        let cells = [(Cell::Text("b"), 2), (Cell::Missing, 1), (Cell::Text("a"), 1)];
+        let fit = |missing| OneHotInput::fit(&cells, UnknownCategory::Zeros, &missing);
         let of = |input: &OneHotInput| (input.width(), input.encode(Cell::Missing), input.encode(Cell::Raw(" ")));
         assert_eq!(of(&fit(MissingCategory::Own)), (3, Ok(Some(2)), Ok(Some(2))));
         assert_eq!(of(&fit(MissingCategory::Neutral)), (2, Ok(None), Ok(None)));
         assert_eq!(of(&fit(MissingCategory::MostFrequent)), (2, Ok(Some(1)), Ok(Some(1))));
         assert_eq!(of(&fit(MissingCategory::Constant("a".into()))), (2, Ok(Some(0)), Ok(Some(0))));
         assert_eq!(of(&fit(MissingCategory::Constant("none".into()))), (3, Ok(Some(2)), Ok(Some(2))));
-        let hashed = |missing| HashedInput::fit(cells.into_iter(), 8, &missing);
+        let hashed = |missing| HashedInput::fit(&cells, 8, &missing);
         assert_eq!(
             (hashed(MissingCategory::Own).width(), hashed(MissingCategory::Own).encode(Cell::Missing)),
             (9, Some(8))

@@ -152,21 +152,15 @@ impl Encoder {
                 }
                 let (width, stride) = (input.width(), out.features);
                 let tile = &mut out.dense[start..];
+                // Most inputs are numbers from columns of numbers: no cell is made of them.
+                if let (Input::Numeric(numeric), Values::Numeric(values)) = (input, &column.values) {
+                    let too_large = |at, scaled| fault(at, too_large::<T>(scaled));
+                    numeric.write(values, rows, &mut tile[offset..], stride, too_large);
+                    offset += width;
+                    continue;
+                }
                 for (at, row) in rows.iter().enumerate() {
                     let to = &mut tile[at * stride + offset..][..width];
-                    // Most inputs are numbers from columns of numbers: no cell is made of them.
-                    if let (Input::Numeric(numeric), Values::Numeric(values)) = (input, &column.values) {
-                        let x = values[*row as usize];
-                        let (scaled, missing) = numeric.encode((!x.is_nan()).then_some(x));
-                        to[0] = T::from_f64(scaled);
-                        if !to[0].is_finite() {
-                            fault(at, too_large::<T>(scaled));
-                        }
-                        if let (Some(missing), [_, flag]) = (missing, to) {
-                            *flag = T::from_f64(missing);
-                        }
-                        continue;
-                    }
                     scratch.clear();
                     match input.push_dense(cell_of(column, *row), &mut scratch) {
                         Ok(()) => to.copy_from_slice(&scratch),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::categories::{HashedInput, OneHotInput, stand_in};
 use super::datetime::{DatetimeInput, time};
+use super::memo::tallied;
 use super::numeric::{NumericInput, number};
 use super::plan::{EncoderPlan, Encoding, InputPlan, MissingCategory, MissingTruth, Pooling, TargetPlan, Tokenizer};
 use super::vocabulary::WordCounter;
@@ -145,10 +146,10 @@ fn fit_input(
             Input::Boolean { share, indicator: *indicator }
         }
         Encoding::HashedOneHot { buckets, missing } => {
-            Input::Hashed(HashedInput::fit(cells().map(|(_, cell)| cell), *buckets, missing))
+            Input::Hashed(HashedInput::fit(&tallied(column, train.iter().copied()), *buckets, missing))
         }
         Encoding::OneHot { unknown, missing } => {
-            let fitted = OneHotInput::fit(cells().map(|(_, cell)| cell), *unknown, missing);
+            let fitted = OneHotInput::fit(&tallied(column, train.iter().copied()), *unknown, missing);
             if fitted.categories.len() > MOST_CATEGORIES {
                 let found = fitted.categories.len();
                 return Err(Trouble::Plan(format!(
@@ -161,7 +162,7 @@ fn fit_input(
             let table = table_of(table);
             let fill = match missing {
                 MissingCategory::Own => Some(MISSING_WORD.to_owned()),
-                missing => stand_in(cells().map(|(_, cell)| cell), missing),
+                missing => stand_in(&tallied(column, train.iter().copied()), missing),
             };
             for (_, cell) in cells() {
                 match label(cell).as_ref().or(fill.as_ref()) {
@@ -189,7 +190,16 @@ fn numbers(rows: &dyn Rows, name: &str, train: &[u32]) -> Result<Vec<f64>, Troub
         let Some(column) = part.column(name) else { continue };
         let own = local(own, range.start);
         if let Values::Numeric(values) = &column.values {
-            found.extend(own.iter().map(|row| values[*row as usize]).filter(|x| !x.is_nan()));
+            let all = own.len() == values.len() && own.iter().zip(0..).all(|(row, place)| *row == place);
+            let before = found.len();
+            match all {
+                true => found.extend_from_slice(values),
+                false => found.extend(own.iter().map(|row| values[*row as usize])),
+            }
+            if found[before..].iter().any(|x| x.is_nan()) {
+                let present: Vec<f64> = found.drain(before..).filter(|x| !x.is_nan()).collect();
+                found.extend(present);
+            }
             continue;
         }
         for row in own.iter() {

@@ -7,6 +7,7 @@ mod datetime;
 mod encode;
 mod fit;
 mod hash;
+mod memo;
 mod numeric;
 mod plan;
 mod target;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::categories::{LabelIndex, label, one_of, ordered, tally, truth};
 use super::cell_of;
+use super::memo::{Memo, tallied};
 use super::numeric::{moments, number};
 use super::plan::{TargetKind, TargetPlan};
 use crate::data::error::{PlanFault, RowFault};
@@ -112,8 +113,8 @@ impl FittedTarget {
 
     fn fit_classes(&mut self, table: &Table, column: &Column, train: &[u32]) -> Result<(), String> {
         let mut labels = BTreeSet::new();
-        for row in 0..table.rows as u32 {
-            labels.extend(label(cell_of(column, row)));
+        for (cell, _) in tallied(column, 0..table.rows as u32) {
+            labels.extend(label(cell));
             if labels.len() > MOST_CLASSES {
                 return Err(format!("has more than {MOST_CLASSES} classes; is it a number to be predicted?"));
             }
@@ -124,7 +125,7 @@ impl FittedTarget {
             let classes = if found == 1 { "class" } else { "classes" };
             return Err(format!("holds {found} {classes} ({}), expected {wanted}", one_of(&self.classes)));
         }
-        let counts = tally(train.iter().map(|row| cell_of(column, *row)));
+        let counts = tally(&tallied(column, train.iter().copied()));
         self.class_counts = self.classes.iter().map(|class| counts.get(class).copied().unwrap_or(0)).collect();
         self.labelled = self.class_counts.iter().sum();
         Ok(())
@@ -141,10 +142,13 @@ impl FittedTarget {
         match self.kind {
             TargetKind::Classification | TargetKind::Binary => {
                 let index = LabelIndex::new(&self.classes);
+                let class_of = |cell| if label(cell).is_none() { Some(MISSING_CLASS) } else { index.find(cell) };
+                let mut memo = Memo::new();
                 let mut classes = Vec::with_capacity(rows.len());
                 for &row in rows {
                     let cell = at(0, row);
-                    let class = if label(cell).is_none() { Some(MISSING_CLASS) } else { index.find(cell) };
+                    let class =
+                        columns[0].map_or(Some(MISSING_CLASS), |column| *memo.of(column, row, || class_of(cell)));
                     if class.is_none() {
                         fault(row, 0, format!("expected {}, got {}", one_of(&self.classes), cell.describe()));
                     }
