@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use trainyard::store::{Axis, JobDataset, Memory, MetricQuery, NewDataset, NewJob, Points, Record, Staged, Store};
+use trainyard::store::{
+    Axis, JobDataset, Memory, MetricQuery, NewDataset, NewJob, Points, Record, Staged, Store, StoredProfile,
+};
 
 #[allow(dead_code, reason = "the stories use the rest")]
 #[path = "../tests/stories/kit.rs"]
@@ -232,7 +234,7 @@ async fn job(store: &Store) -> NewJob {
             options: json!({}),
             rows: 2,
             columns: 1,
-            profile: json!({"columns": [], "warnings": []}),
+            profile: StoredProfile::of(&json!({"columns": [], "warnings": []})).unwrap(),
             original: staged(store, b"iris").await,
             table: staged(store, b"table").await,
             move_name: false,

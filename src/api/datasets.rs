@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use upload::{answer, install, profile_of, sample, sample_body};
-pub(crate) use wire::{DatasetBody, schema, schema_of};
+pub(crate) use wire::{DatasetBody, schema};
 
 use super::App;
 use super::conditional::{self, Download};

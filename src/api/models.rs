@@ -7,6 +7,7 @@ use super::App;
 use super::problem::{Kind, Problem};
 use crate::id::{CheckpointId, JobId};
 use crate::predict::Predictor;
+use crate::spec::Schema;
 use crate::store::{Checkpoint, Job, StoreError};
 
 /// Models kept in memory, at most so many and so large together.
@@ -100,6 +101,6 @@ pub(crate) async fn load(app: &App, job: JobId, key: &str) -> Result<Arc<Model>,
 /// The columns of the training file, as far as it is still there.
 async fn known_columns(app: &App, job: &Job) -> HashSet<String> {
     let dataset = app.store().dataset_get(&job.dataset.id.to_string()).await.ok();
-    let columns = dataset.as_ref().and_then(|dataset| dataset.profile.get("columns")?.as_array());
-    columns.into_iter().flatten().filter_map(|column| Some(column.get("name")?.as_str()?.to_owned())).collect()
+    let schema: Schema = dataset.and_then(|dataset| dataset.profile.read().ok()).unwrap_or_default();
+    schema.columns.into_iter().map(|column| column.name).collect()
 }

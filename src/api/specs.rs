@@ -200,8 +200,7 @@ async fn sample(app: &App, name: &str, kept: bool) -> Result<Found, Problem> {
         return Ok(Found::Dataset(Box::new(datasets::sample(app, drawn).await?)));
     }
     let (rows, profile) = app.blocking(move || datasets::profile_of(&drawn.csv())).await?;
-    let columns = serde_json::to_value(&profile.columns).map_err(Problem::internal)?;
-    Ok(Found::Sample(datasets::schema_of(rows, &columns)?))
+    Ok(Found::Sample(Schema::from_profile(rows, &profile)))
 }
 
 /// A dataset that the spec was proved with must be stored before a job can name it.

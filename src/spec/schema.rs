@@ -8,11 +8,11 @@ use crate::data::profile::{Profile, WordCounts};
 
 pub use crate::data::Kind;
 
-/// The columns of a dataset, read from its stored document (`serde_json::from_value::<Schema>(dataset)`, unknown fields ignored) or
-/// made of a profile.
+/// The columns of a dataset, read from its stored profile (unknown fields ignored) or made of a new one.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Schema {
     /// Number of data rows.
+    #[serde(default)]
     pub rows: u64,
     /// The columns in file order.
     pub columns: Vec<SchemaColumn>,

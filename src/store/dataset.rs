@@ -1,6 +1,8 @@
 //! Datasets: rows that name two files each, the bytes as uploaded and the typed table made of them.
 use std::path::PathBuf;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -27,8 +29,8 @@ pub struct Dataset {
     pub sha256: String,
     /// Number of rows.
     pub rows: u64,
-    /// The profile, `{"columns":[…],"warnings":[…]}`; `Null` in lists.
-    pub profile: Value,
+    /// The profile; empty in lists.
+    pub profile: StoredProfile,
     /// Number of columns.
     pub columns: u64,
     /// SHA-256 of the table file, which names it.
@@ -51,8 +53,8 @@ pub struct NewDataset {
     pub rows: u64,
     /// Number of columns.
     pub columns: u64,
-    /// The profile, `{"columns":[…],"warnings":[…]}`.
-    pub profile: Value,
+    /// The profile.
+    pub profile: StoredProfile,
     /// The bytes as uploaded.
     pub original: Staged,
     /// The typed table.
@@ -61,6 +63,29 @@ pub struct NewDataset {
     pub move_name: bool,
     /// The client's idempotency key, noted in the same transaction.
     pub idempotency: Option<IdempotencyKey>,
+}
+
+/// The profile of a dataset as it is stored: `{"columns":[…],"warnings":[…]}`. It stays text, since that of a wide dataset takes many megabytes as a tree,
+/// of which most readers want little.
+#[derive(Debug, Clone, Default)]
+pub struct StoredProfile(String);
+
+impl StoredProfile {
+    /// Writes a profile down.
+    ///
+    /// # Errors
+    /// Where it cannot become JSON.
+    pub fn of(profile: &impl Serialize) -> Result<StoredProfile, serde_json::Error> {
+        Ok(StoredProfile(serde_json::to_string(profile)?))
+    }
+
+    /// Reads as much of it as `T` has.
+    ///
+    /// # Errors
+    /// Where it is not JSON, or of another form.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.0)
+    }
 }
 
 /// Holds a dataset and whether this call made it.
@@ -79,7 +104,7 @@ macro_rules! columns {
     };
 }
 
-fn from_row(row: &SqliteRow, profile: Option<&str>) -> Result<Dataset, StoreError> {
+fn from_row(row: &SqliteRow, profile: String) -> Result<Dataset, StoreError> {
     let name: Option<&str> = row.try_get("name")?;
     Ok(Dataset {
         id: row.try_get::<&str, _>("id")?.parse()?,
@@ -89,7 +114,7 @@ fn from_row(row: &SqliteRow, profile: Option<&str>) -> Result<Dataset, StoreErro
         bytes: row.try_get::<i64, _>("bytes")? as u64,
         sha256: row.try_get("sha256")?,
         rows: row.try_get::<i64, _>("rows")? as u64,
-        profile: profile.map_or(Ok(Value::Null), serde_json::from_str)?,
+        profile: StoredProfile(profile),
         columns: row.try_get::<i64, _>("columns")? as u64,
         table_sha256: row.try_get("table")?,
         created_at: time(row.try_get("created_at")?),
@@ -97,7 +122,7 @@ fn from_row(row: &SqliteRow, profile: Option<&str>) -> Result<Dataset, StoreErro
 }
 
 fn full(row: &SqliteRow) -> Result<Dataset, StoreError> {
-    from_row(row, Some(row.try_get("profile")?))
+    from_row(row, row.try_get("profile")?)
 }
 
 /// Finds a dataset by id, name or `sha256:…`; the row has the profile.
@@ -185,7 +210,7 @@ impl Store {
         .bind(i64::from(limit) + 1)
         .fetch_all(&mut *connection)
         .await?;
-        super::page(rows, limit, |row| from_row(row, None))
+        super::page(rows, limit, |row| from_row(row, String::new()))
     }
 
     /// Deletes a dataset and its files.
@@ -251,7 +276,7 @@ async fn insert(tx: &mut Tx, new: NewDataset) -> Result<DatasetPut, StoreError> 
     .bind(&table_sha256)
     .bind(new.rows as i64)
     .bind(new.columns as i64)
-    .bind(new.profile.to_string())
+    .bind(&new.profile.0)
     .bind(tx.now)
     .fetch_one(&mut tx.connection)
     .await?;

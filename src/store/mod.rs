@@ -62,7 +62,7 @@ pub use autotrain::{Autotrain, AutotrainEnd, NewAutotrain};
 pub use autotrain_step::{AutotrainStep, NewStep};
 pub use backup::{Holding, backup, restore, verify};
 pub use checkpoint::{Checkpoint, CheckpointSet, NewCheckpoint};
-pub use dataset::{Dataset, DatasetPut, NewDataset};
+pub use dataset::{Dataset, DatasetPut, NewDataset, StoredProfile};
 pub use error::StoreError;
 pub use event::{EventFilter, EventRow, Level, NewEvent};
 #[cfg(debug_assertions)]

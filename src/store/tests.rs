@@ -38,7 +38,7 @@ async fn new_dataset(store: &Store, name: &str, bytes: &[u8]) -> NewDataset {
         options: json!({"delimiter": ","}),
         rows: 2,
         columns: 1,
-        profile: json!({"columns": [], "warnings": []}),
+        profile: StoredProfile::of(&json!({"columns": [], "warnings": []})).unwrap(),
         original: staged(store, bytes).await,
         table: staged(store, &[b"table of ", bytes].concat()).await,
         move_name: false,
@@ -99,7 +99,7 @@ fn points(axis: Axis, keys: std::ops::Range<u64>, columns: &[ColumnRule<'_>]) ->
 }
 
 fn checkpoint(step: u64, bytes: Vec<u8>) -> NewCheckpoint {
-    NewCheckpoint { step, epoch: step, metric: None, weights_sha256: "0".repeat(64), bytes }
+    NewCheckpoint { step, epoch: step, metric: None, weights_sha256: "0".repeat(64), bytes: bytes.into() }
 }
 
 fn all_points(axis: Axis) -> MetricQuery {

@@ -19,7 +19,7 @@ use crate::data;
 use crate::id::JobId;
 use crate::store::{
     Axis, CheckpointSet, Dataset, Job, JobDataset, MetricQuery, NewCheckpoint, NewDataset, NewJob, Status, Store,
-    StoreError,
+    StoreError, StoredProfile,
 };
 
 /// A store with a dataset and a pool.
@@ -98,7 +98,7 @@ async fn import(store: &Store, name: &str, csv: &[u8]) -> Dataset {
     upload.write(csv).await.unwrap();
     let original = upload.finish().await.unwrap();
     let (table, _) = data::csv::ingest(csv, &data::csv::ParseOptions::default()).unwrap();
-    let profile = serde_json::to_value(data::profile::profile_table(&table).unwrap()).unwrap();
+    let profile = StoredProfile::of(&data::profile::profile_table(&table).unwrap()).unwrap();
     let staged = store
         .file_stage(|file, _| -> Result<(), StoreError> {
             table.write(file).unwrap();
@@ -212,7 +212,8 @@ async fn a_drain_writes_the_state_and_the_next_start_goes_on_from_it() {
     let kit = Kit::start(1, |session, recorder| {
         recorder.point(Axis::Epoch, 0, [("loss", 1.0)]);
         let stop = obey(session);
-        let last = NewCheckpoint { step: 7, epoch: 1, metric: None, weights_sha256: "0".repeat(64), bytes: vec![7; 7] };
+        let last =
+            NewCheckpoint { step: 7, epoch: 1, metric: None, weights_sha256: "0".repeat(64), bytes: vec![7; 7].into() };
         Ok(Ended::Stopped { stop, set: Some(CheckpointSet { last: Some(last), best: None, keep: 3 }) })
     })
     .await;

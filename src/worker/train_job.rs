@@ -102,11 +102,8 @@ fn dataset(session: &Session<'_>, key: &str) -> Result<Dataset, Failure> {
 }
 
 pub(super) fn schema_of(dataset: &Dataset) -> Result<Schema, Failure> {
-    serde_json::from_value(json!({
-        "rows": dataset.rows,
-        "columns": dataset.profile.get("columns"),
-    }))
-    .map_err(|error| Failure::data(format!("the profile of the dataset cannot be read: {error}")))
+    let unreadable = |error| Failure::data(format!("the profile of the dataset cannot be read: {error}"));
+    Ok(Schema { rows: dataset.rows, ..dataset.profile.read().map_err(unreadable)? })
 }
 
 fn open(session: &Session<'_>, dataset: &Dataset) -> Result<StoredTable, Failure> {

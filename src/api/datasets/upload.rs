@@ -21,7 +21,7 @@ use crate::data::formats;
 use crate::data::profile::{self, Profile};
 use crate::data::{DataError, Rows, Storage};
 use crate::id::Name;
-use crate::store::{Ahead, Dataset, DatasetPut, IdempotencyKey, NewDataset, Staged, Store, StoreError};
+use crate::store::{Ahead, Dataset, DatasetPut, IdempotencyKey, NewDataset, Staged, Store, StoreError, StoredProfile};
 
 /// What to call the file and how to read it; what is not said is detected.
 #[derive(Debug, Default, IntoParams)]
@@ -276,7 +276,7 @@ fn read(store: &Store, original: Staged, plan: Import, identity: Value) -> Resul
         options: found.options,
         rows,
         columns,
-        profile: serde_json::to_value(&profile).map_err(Problem::internal)?,
+        profile: StoredProfile::of(&profile).map_err(Problem::internal)?,
         original,
         table,
         move_name: plan.move_name,

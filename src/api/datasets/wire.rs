@@ -1,6 +1,6 @@
 //! A dataset's JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -101,6 +101,13 @@ pub(crate) struct WarningBody {
 
 /// A dataset with its profile.
 pub(super) fn body(dataset: &Dataset) -> DatasetBody {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Parts {
+        columns: Value,
+        warnings: Value,
+    }
+    let Parts { columns, warnings } = dataset.profile.read().unwrap_or_default();
     let id = dataset.id.to_string();
     let links = json!({
         "self": format!("/v1/datasets/{id}"),
@@ -116,8 +123,8 @@ pub(super) fn body(dataset: &Dataset) -> DatasetBody {
         rows: dataset.rows,
         status: "ready",
         created_at: time::text(dataset.created_at),
-        columns: dataset.profile.get("columns").cloned().unwrap_or_default(),
-        warnings: dataset.profile.get("warnings").cloned().unwrap_or_default(),
+        columns,
+        warnings,
         links,
         id,
     }
@@ -142,10 +149,5 @@ pub(super) fn tag(dataset: &Dataset) -> String {
 
 /// What a spec is proved against.
 pub(crate) fn schema(dataset: &Dataset) -> Result<Schema, Problem> {
-    schema_of(dataset.rows, dataset.profile.get("columns").unwrap_or(&Value::Null))
-}
-
-/// As [`schema`], from a profile that is not stored.
-pub(crate) fn schema_of(rows: u64, columns: &Value) -> Result<Schema, Problem> {
-    serde_json::from_value(json!({"rows": rows, "columns": columns})).map_err(Problem::internal)
+    Ok(Schema { rows: dataset.rows, ..dataset.profile.read().map_err(Problem::internal)? })
 }

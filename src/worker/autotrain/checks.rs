@@ -1,6 +1,7 @@
 //! The checks of a run, before its first trial.
 
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::data::{Encoder, StoredTable, split};
 use crate::practice::strategy::{self, Checked, Outcome, Plan};
@@ -65,7 +66,11 @@ fn make(path: &std::path::Path, spec: &ResolvedSpec, names: &[&'static str]) -> 
 
 /// What the profile noticed when the data came in.
 fn profile(dataset: &Dataset) -> Checked {
-    let warnings = dataset.profile.get("warnings").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+    #[derive(Default, Deserialize)]
+    struct Noticed {
+        warnings: Vec<Value>,
+    }
+    let Noticed { warnings } = dataset.profile.read().unwrap_or_default();
     let told: Vec<&str> = warnings.iter().filter_map(|one| one.get("detail")?.as_str()).take(MOST_WARNINGS).collect();
     let size = format!("{} rows, {} columns.", dataset.rows, dataset.columns);
     let advice = match told.is_empty() {

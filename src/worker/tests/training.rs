@@ -12,8 +12,7 @@ async fn kit(sample: &str) -> Kit {
 impl Kit {
     /// Proves a request as the API does, and submits it.
     async fn train(&self, request: Value) -> JobId {
-        let schema = json!({"rows": self.dataset.rows, "columns": self.dataset.profile["columns"]});
-        let schema: Schema = serde_json::from_value(schema).unwrap();
+        let schema = Schema { rows: self.dataset.rows, ..self.dataset.profile.read().unwrap() };
         let resolved = spec::prove(&request, &schema, &Limits::default()).unwrap_or_else(|faults| panic!("{faults:?}"));
         self.submit(resolved.to_json()).await
     }
