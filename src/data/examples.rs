@@ -1,6 +1,6 @@
 //! Encoded rows: what the network eats, and the copying of batches out of them. Not how cells become numbers.
 
-use crate::num::prefetch;
+use crate::num::{Threads, prefetch};
 
 /// Encoded rows. `dense` is row-major, `[rows, features]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +55,18 @@ pub enum TargetColumn<T> {
 }
 
 /// A batch copied out of [`Examples`], of the same form; its buffers are used again for the next batch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct BatchBuffer<T> {
     /// The batch; its `row_ids` are rows of the table.
     pub examples: Examples<T>,
+    threads: Threads,
+}
+
+impl<T> BatchBuffer<T> {
+    /// The same buffer; long copies into it are made by these threads.
+    pub fn on(self, threads: &Threads) -> BatchBuffer<T> {
+        BatchBuffer { threads: threads.clone(), ..self }
+    }
 }
 
 impl<T> Default for Examples<T> {
@@ -77,7 +85,7 @@ impl<T> Default for Examples<T> {
 
 impl<T> Default for BatchBuffer<T> {
     fn default() -> BatchBuffer<T> {
-        BatchBuffer { examples: Examples::default() }
+        BatchBuffer { examples: Examples::default(), threads: Threads::default() }
     }
 }
 
@@ -158,6 +166,33 @@ impl<T: Copy> TargetColumn<T> {
 /// Bytes of rows that are asked for before their turn: rows of a large table come from far away, one here and one there.
 const ASKED_AHEAD: usize = 4096;
 
+/// What copying a number costs, in multiply-adds of a product: most of it is waiting for memory.
+const COST: usize = 64;
+
+/// As [`gather_rows`], on as many threads as are worth it.
+fn gather_rows_on<T: Copy + Send + Sync>(
+    from: &[T],
+    width: usize,
+    indices: &[u32],
+    to: &mut Vec<T>,
+    threads: &Threads,
+) {
+    let numbers = indices.len() * width;
+    let parts = threads.worth(COST * numbers);
+    let (2.., Some(&any)) = (parts, from.first()) else { return gather_rows(from, width, indices, to) };
+    to.resize(numbers, any);
+    threads.run_on([to], width, parts, |range, [to]| {
+        let indices = &indices[range.start / width..range.end / width];
+        let ahead = (ASKED_AHEAD / (width * size_of::<T>()).max(1)).clamp(1, 16);
+        for (place, (&i, to)) in indices.iter().zip(to.chunks_exact_mut(width)).enumerate() {
+            if let Some(&next) = indices.get(place + ahead) {
+                prefetch(&from[next as usize * width..][..width]);
+            }
+            to.copy_from_slice(&from[i as usize * width..(i as usize + 1) * width]);
+        }
+    });
+}
+
 fn gather_rows<T: Copy>(from: &[T], width: usize, indices: &[u32], to: &mut Vec<T>) {
     to.clear();
     let ahead = (ASKED_AHEAD / (width * size_of::<T>()).max(1)).clamp(1, 16);
@@ -169,15 +204,15 @@ fn gather_rows<T: Copy>(from: &[T], width: usize, indices: &[u32], to: &mut Vec<
     }
 }
 
-impl<T: Copy> Examples<T> {
+impl<T: Copy + Send + Sync> Examples<T> {
     /// Copies the examples at `indices` (places in these examples, not rows of the table; repeats are fine) into `buffer`. Once the buffer has seen the
     /// largest batch, nothing is allocated; [`Examples::buffer`] makes one that has room from the start.
     ///
     /// # Panics
     /// Where an index is not below `rows`.
     pub fn gather(&self, indices: &[u32], buffer: &mut BatchBuffer<T>) {
-        let to = &mut buffer.examples;
-        gather_rows(&self.dense, self.features, indices, &mut to.dense);
+        let BatchBuffer { examples: to, threads } = buffer;
+        gather_rows_on(&self.dense, self.features, indices, &mut to.dense, threads);
         to.tokens.resize_with(self.tokens.len(), TokenColumn::default);
         for (to, from) in to.tokens.iter_mut().zip(&self.tokens) {
             to.clear();
@@ -258,7 +293,7 @@ impl<T: Copy> Examples<T> {
             weights: self.weights.as_ref().map(|_| Vec::with_capacity(rows)),
             row_ids: Vec::with_capacity(rows),
         };
-        BatchBuffer { examples }
+        BatchBuffer { examples, threads: Threads::default() }
     }
 
     /// Bytes that these examples hold.
@@ -309,6 +344,22 @@ mod tests {
         assert_eq!(batch.targets[1], TargetColumn::Values { width: 1, values: vec![12.0, 10.0, 12.0] });
         assert_eq!(batch.weights, Some(vec![3.0, 1.0, 3.0]));
         assert_eq!(batch.row_ids, [22, 20, 22]);
+    }
+
+    #[test]
+    fn threads_copy_what_one_copies() {
+        let (rows, features) = (300usize, 511usize);
+        let dense: Vec<f32> = (0..rows * features).map(|i| i as f32).collect();
+        let row_ids: Vec<u32> = (0..rows as u32).collect();
+        let examples = Examples { rows, features, dense, row_ids, ..Examples::default() };
+        let indices: Vec<u32> = (0..200u32).map(|i| i * 101 % rows as u32).collect();
+        let (mut one, mut three) = (BatchBuffer::default(), BatchBuffer::default().on(&Threads::new(3)));
+        for indices in [&indices[..], &indices[50..], &[]] {
+            examples.gather(indices, &mut one);
+            examples.gather(indices, &mut three);
+            assert_eq!(one.examples, three.examples);
+        }
+        assert!(Threads::new(3).worth(COST * indices.len() * features) == 3, "the first batch is worth three threads");
     }
 
     #[test]

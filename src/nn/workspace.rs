@@ -47,6 +47,11 @@ impl<T: Real> Workspace<T> {
         self.heads[head].last().map_or(&[], |space| &space.z[..self.rows * outputs])
     }
 
+    /// The threads that passes in this room may use.
+    pub fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
     /// Loss and accuracy of each task in the last pass; zeros for tasks that took no part.
     pub fn tasks(&self) -> &[TaskLoss] {
         &self.tasks

@@ -1,5 +1,7 @@
 //! The linear model on the same encoding: what the hidden layers must beat to be worth having.
 
+use std::sync::Arc;
+
 use super::model::Weights;
 use super::{PredictError, Predictor};
 use crate::data::Rows;
@@ -69,6 +71,6 @@ impl Predictor {
         let train = self.encoder.encode::<T>(table, rows)?;
         let data = Dataset { train: train.into(), validation: None, test: None };
         let outcome = train::fit(plan, &data, Start::Fresh, &mut Unobserved);
-        Ok(outcome.ok().and_then(|outcome| outcome.set.last).map(|saved| saved.bytes))
+        Ok(outcome.ok().and_then(|outcome| outcome.set.last).map(|saved| Arc::unwrap_or_clone(saved.bytes)))
     }
 }

@@ -1,4 +1,6 @@
-//! Checkpoints: bytes in rows of at most 8 MiB with one checksum over all.
+//! Checkpoints: bytes in rows of at most 1 MiB with one checksum over all.
+use std::sync::Arc;
+
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
@@ -10,8 +12,8 @@ use super::writer::Tx;
 use super::{Action, Store, StoreError, Time, file, job, time};
 use crate::id::{CheckpointId, JobId};
 
-/// Bytes of a chunk: far below SQLite's limit of a value, and no more than a reader needs at once.
-const CHUNK: usize = 8 << 20;
+/// Bytes of a chunk: on its way into the database one is copied three times.
+const CHUNK: usize = 1 << 20;
 
 /// Holds a checkpoint's row, without its bytes.
 #[derive(Debug, Clone)]
@@ -52,7 +54,7 @@ pub struct NewCheckpoint {
     /// SHA-256 of the weights alone, in hexadecimal digits.
     pub weights_sha256: String,
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// Holds checkpoints that are written together.
@@ -244,7 +246,7 @@ async fn at_step(tx: &mut Tx, job: &Held, step: u64) -> Result<Option<There>, St
 async fn put_last(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, StoreError> {
     let there = at_step(tx, job, new.step).await?;
     if let Some(there) = &there {
-        if there.sha256 == file::hex(&Sha256::digest(&new.bytes)) {
+        if there.sha256 == file::hex(&Sha256::digest(&*new.bytes)) {
             return Ok(there.seq); // made again after a crash: it keeps its id
         }
         sqlx::query("DELETE FROM checkpoint WHERE seq = ?").bind(there.seq).execute(&mut tx.connection).await?;
@@ -257,7 +259,7 @@ async fn put_last(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, St
 }
 
 async fn insert(tx: &mut Tx, job: &Held, new: NewCheckpoint) -> Result<i64, StoreError> {
-    let sha256 = file::hex(&Sha256::digest(&new.bytes));
+    let sha256 = file::hex(&Sha256::digest(&*new.bytes));
     let (metric, value) = new.metric.map_or((None, None), |(name, value)| (Some(name), Some(value)));
     let chunks = new.bytes.len().div_ceil(CHUNK);
     let seq: i64 = sqlx::query_scalar(

@@ -14,6 +14,7 @@
 //! | 32 | SHA-256 of all that |
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -37,8 +38,8 @@ const LONGEST_META: usize = 64 << 20;
 /// A checkpoint as bytes, with what is told of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
-    /// The bytes, for [`decode`].
-    pub bytes: Vec<u8>,
+    /// The bytes, for [`decode`]; shared where the last state is the best one.
+    pub bytes: Arc<Vec<u8>>,
     /// Steps completed.
     pub step: u64,
     /// Epochs completed.
@@ -191,7 +192,7 @@ pub(super) fn encode<T: Real>(plan: &Plan, contents: Contents<'_, T>) -> Saved {
     slots.iter().flatten().for_each(|value| value.write_le(&mut bytes));
     let digest = Sha256::digest(&bytes);
     bytes.extend_from_slice(&digest);
-    Saved { bytes, step, epoch, metric, weights_sha256 }
+    Saved { bytes: Arc::new(bytes), step, epoch, metric, weights_sha256 }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -19,9 +19,13 @@ const SHARE: usize = 32;
 
 /// The rows by which the training part is judged in inference mode: evenly spaced, always the same, all where they are few.
 #[derive(Default)]
-pub(super) struct Sample<T: 'static> {
-    /// `None`: the part itself.
-    rows: Option<Part<T>>,
+pub(super) enum Sample<T: 'static> {
+    #[default]
+    All,
+    /// Where they are in the part.
+    Places(Vec<u32>),
+    /// Copies: one here and one there they would take long to read from a file each time.
+    Copies(Part<T>),
 }
 
 impl<T: Real> Sample<T> {
@@ -29,16 +33,15 @@ impl<T: Real> Sample<T> {
         let rows = part.rows();
         let count = (rows / SHARE).max(SAMPLE);
         if rows <= count {
-            return Ok(Sample { rows: None });
+            return Ok(Sample::All);
         }
         let places: Vec<u32> = (0..count).map(|i| (i * rows / count) as u32).collect();
-        let mut copy = part.buffer(count);
-        part.gather(&places, &mut copy)?;
-        Ok(Sample { rows: Some(copy.examples.into()) })
-    }
-
-    pub fn rows<'a>(&'a self, part: &'a Part<T>) -> &'a Part<T> {
-        self.rows.as_ref().unwrap_or(part)
+        if !part.is_spooled() {
+            return Ok(Sample::Places(places));
+        }
+        let mut copies = part.buffer(count);
+        part.gather(&places, &mut copies)?;
+        Ok(Sample::Copies(copies.examples.into()))
     }
 }
 
@@ -74,12 +77,13 @@ pub struct TaskEvaluation {
     pub r2: Option<f64>,
 }
 
-/// Adds up the losses of all examples in inference mode; stops with `false` as soon as `interrupted` says so.
+/// Adds up the losses of all examples, or of those at `places`, in inference mode; stops with `false` as soon as `interrupted` says so.
 pub(super) fn add_losses<T: Real>(
     network: &Network,
     parameters: &[T],
     buffers: &[T],
     part: &Part<T>,
+    places: Option<&[u32]>,
     window: &mut BatchBuffer<T>,
     space: &mut Workspace<T>,
     lists: &mut Lists<T>,
@@ -87,11 +91,19 @@ pub(super) fn add_losses<T: Real>(
     interrupted: &mut dyn FnMut() -> bool,
 ) -> Result<bool, DataError> {
     sums.fill(TaskLoss::default());
-    for start in (0..part.rows()).step_by(ROWS) {
+    let rows = places.map_or(part.rows(), <[u32]>::len);
+    for start in (0..rows).step_by(ROWS) {
         if start > 0 && interrupted() {
             return Ok(false);
         }
-        let (examples, range) = part.view(start..part.rows().min(start + ROWS), window)?;
+        let own = start..rows.min(start + ROWS);
+        let (examples, range) = match places {
+            None => part.view(own, window)?,
+            Some(places) => {
+                part.gather(&places[own.clone()], window)?;
+                (&window.examples, 0..own.len())
+            }
+        };
         lists.with_batch(examples, range, true, |batch| network.loss(parameters, buffers, batch, space));
         sums.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
     }

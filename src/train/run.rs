@@ -130,6 +130,8 @@ impl<'a, T: Real> Run<'a, T> {
         };
         let evaluated = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
         let most = evaluated.into_iter().flatten().map(Part::rows).max().unwrap_or(0);
+        let space = network.workspace(longest, plan.threads);
+        let batch = data.train.buffer(longest).on(space.threads());
         let mut run = Run {
             plan,
             data,
@@ -152,12 +154,12 @@ impl<'a, T: Real> Run<'a, T> {
             last: Vec::new(),
             gradient: zeros(network.layout().len()),
             buffers_before: vec![T::ZERO; network.buffers().len()],
-            space: network.workspace(longest, plan.threads),
+            space,
             evaluation: network.workspace(most.min(ROWS), plan.threads),
             sample: Sample::of(&data.train)?,
             lists: Lists::default(),
             indices: Vec::with_capacity(longest),
-            batch: data.train.buffer(longest),
+            batch,
             ahead: None,
             window: BatchBuffer::default(),
             losses: vec![TaskLoss::default(); heads],
@@ -371,7 +373,7 @@ impl<'a, T: Real> Run<'a, T> {
             sums.tasks.iter_mut().zip(space.tasks()).for_each(|(sum, task)| sum.add(task));
             step_tasks.clear();
             step_tasks.extend_from_slice(space.tasks());
-            optimizer.step(layout, info, parameters, gradient, &rows, state);
+            optimizer.step_on(layout, info, parameters, gradient, &rows, state, space.threads());
             if plan.regularization.l1_proximal {
                 soft_threshold(layout, parameters, &rows, learning_rate * plan.regularization.l1);
             }

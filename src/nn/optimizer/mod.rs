@@ -17,7 +17,7 @@ mod sgd;
 use std::ops::Range;
 
 use super::layout::{Layout, Role, Segment};
-use crate::num::{Pass, Real, prefetch, run, zeros};
+use crate::num::{Pass, Real, Threads, prefetch, run, zeros};
 
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
@@ -82,6 +82,9 @@ const AHEAD: usize = 4;
 
 /// Elements that go through a step together, in registers.
 const TOGETHER: usize = 16;
+
+/// What an element costs, in multiply-adds of a product: most of it is memory.
+const COST: usize = 16;
 
 /// What the loop knows of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,7 +162,7 @@ trait Rule {
 }
 
 /// What a step does to one element. Mark it `#[inline(always)]`: it is compiled for wide registers.
-trait Element<T>: Copy {
+trait Element<T>: Copy + Sync {
     /// Gives the new parameter for `p` with the slope `g`, and changes its slots; those beyond [`Rule::slots`] are 0 and are not kept.
     fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T;
 }
@@ -192,16 +195,31 @@ impl<T: Real, E: Element<T>> Element<T> for Decoupled<T, E> {
     }
 }
 
-/// A step of one tensor, or of some of its rows. All slices begin with the tensor's first element.
+/// A step of one tensor, of a part of it, or of some of its rows. All slices begin with the same element.
 struct Update<'a, T, E> {
     element: E,
     params: &'a mut [T],
     gradient: &'a [T],
-    slots: &'a mut [Vec<T>],
-    /// Where the tensor lies in the slots.
-    offset: usize,
+    /// As many as `count` says, then empty ones.
+    slots: [&'a mut [T]; SLOTS],
+    count: usize,
     /// The rows that step, and their width; `None`: all.
     rows: Option<(&'a [u32], usize)>,
+}
+
+impl<T: Real, E: Element<T>> Update<'_, T, E> {
+    /// Takes the step; a whole tensor that is worth it in parts.
+    fn take(self, threads: &Threads) {
+        let parts = if self.rows.is_some() { 1 } else { threads.worth(COST * self.params.len()) };
+        if parts == 1 {
+            return run(self);
+        }
+        let Update { element, params, gradient, slots: [first, second, third], count, .. } = self;
+        threads.run_on([params, first, second, third], TOGETHER, parts, |range, [params, first, second, third]| {
+            let slots = [first, second, third];
+            run(Update { element, params, gradient: &gradient[range], slots, count, rows: None });
+        });
+    }
 }
 
 impl<T: Real, E: Element<T>> Pass for Update<'_, T, E> {
@@ -209,7 +227,7 @@ impl<T: Real, E: Element<T>> Pass for Update<'_, T, E> {
 
     #[inline(always)]
     fn run(self) {
-        match self.slots.len() {
+        match self.count {
             0 => self.with_slots::<0>(),
             1 => self.with_slots::<1>(),
             2 => self.with_slots::<2>(),
@@ -227,8 +245,7 @@ impl<T: Real, E: Element<T>> Update<'_, T, E> {
                 for (place, &row) in rows.iter().enumerate() {
                     if let Some(&next) = rows.get(place + AHEAD) {
                         let next = next as usize * width..(next as usize + 1) * width;
-                        let own = self.offset + next.start..self.offset + next.end;
-                        self.slots[..N].iter().for_each(|slot| prefetch(&slot[own.clone()]));
+                        self.slots[..N].iter().for_each(|slot| prefetch(&slot[next.clone()]));
                         prefetch(&self.params[next.clone()]);
                         prefetch(&self.gradient[next]);
                     }
@@ -241,10 +258,9 @@ impl<T: Real, E: Element<T>> Update<'_, T, E> {
     /// Copies of as many elements as a register holds, so that the compiler sees that nothing overlaps.
     #[inline(always)]
     fn range<const N: usize>(&mut self, range: Range<usize>) {
-        let own = self.offset + range.start..self.offset + range.end;
         let mut slots = self.slots.iter_mut();
         let mut slots: [&mut [T]; N] =
-            std::array::from_fn(|_| slots.next().map_or(&mut [][..], |slot| &mut slot[own.clone()]));
+            std::array::from_fn(|_| slots.next().map_or(&mut [][..], |slot| &mut slot[range.clone()]));
         let (params, gradient) = (&mut self.params[range.clone()], &self.gradient[range]);
         let whole = params.len() / TOGETHER * TOGETHER;
         for at in (0..whole).step_by(TOGETHER) {
@@ -359,9 +375,26 @@ impl Optimizer {
         rows: &dyn Fn(usize) -> Rows<'a>,
         state: &mut State<T>,
     ) {
+        self.step_on(layout, info, params, gradient, rows, state, &Threads::default());
+    }
+
+    /// [`Optimizer::step`] on several threads, whose number changes no bit.
+    ///
+    /// # Panics
+    /// As it does.
+    pub fn step_on<'a, T: Real>(
+        &self,
+        layout: &Layout,
+        info: StepInfo,
+        params: &mut [T],
+        gradient: &[T],
+        rows: &dyn Fn(usize) -> Rows<'a>,
+        state: &mut State<T>,
+        threads: &Threads,
+    ) {
         with_rule!(&self.method, rule => {
             for (index, segment) in layout.segments().iter().enumerate() {
-                self.step_segment(rule, info, (index, segment), rows(index), params, gradient, state);
+                self.step_segment(rule, info, (index, segment), rows(index), params, gradient, state, threads);
             }
         }, lbfgs => ());
     }
@@ -375,6 +408,7 @@ impl Optimizer {
         params: &mut [T],
         gradient: &[T],
         state: &mut State<T>,
+        threads: &Threads,
     ) {
         let decays = self.decays(segment.role);
         let touched = match rows {
@@ -396,16 +430,18 @@ impl Optimizer {
         let element = rule.element::<T>(&step);
         let rows = touched.map(|touched| (touched, segment.shape.get(1).copied().unwrap_or(1)));
         let (params, gradient) = (&mut params[segment.range()], &gradient[segment.range()]);
-        let (slots, offset) = (&mut state.slots[..], segment.offset);
+        let count = state.slots.len();
+        let mut slots = state.slots.iter_mut();
+        let slots = std::array::from_fn(|_| slots.next().map_or(&mut [][..], |slot| &mut slot[segment.range()]));
         if !decays {
-            run(Update { element, params, gradient, slots, offset, rows });
+            Update { element, params, gradient, slots, count, rows }.take(threads);
         } else if matches!(self.method, Method::AdamW(_)) {
             let element = Decoupled { keep: T::from_f64(1.0 - step.learning_rate * self.weight_decay), element };
-            run(Update { element, params, gradient, slots, offset, rows });
+            Update { element, params, gradient, slots, count, rows }.take(threads);
         } else {
             // The gradient itself stays as it is: of an embedding table only touched rows are cleared before the next.
             let element = Coupled { decay: T::from_f64(self.weight_decay), element };
-            run(Update { element, params, gradient, slots, offset, rows });
+            Update { element, params, gradient, slots, count, rows }.take(threads);
         }
     }
 }

@@ -93,6 +93,30 @@ fn biases_decay_only_where_asked() {
 }
 
 #[test]
+fn threads_change_no_bit_of_a_step() {
+    // Long enough to be worth three threads, and no multiple of what goes through a step together.
+    let mut layout = Layout::default();
+    layout.push("hidden.0.weight", Role::Weight, &[501, 401]);
+    let numbers = |scale: f32| (0..layout.len()).map(move |i| ((i * 7919) % 1009) as f32 * scale - 0.4).collect();
+    let gradient: Vec<f32> = numbers(1e-3);
+    for method in methods() {
+        for method in [method, Method::AdamW(Adam::default())] {
+            let optimizer = Optimizer { weight_decay: 0.01, ..Optimizer::new(method, 0.1) };
+            let walk = |threads: usize| {
+                let (mut params, mut state): (Vec<f32>, _) = (numbers(2e-3), optimizer.state(&layout));
+                let threads = Threads::new(threads);
+                for _ in 0..2 {
+                    let info = StepInfo { learning_rate: 0.1, epoch: 0, momentum: None };
+                    optimizer.step_on(&layout, info, &mut params, &gradient, &|_| Rows::All, &mut state, &threads);
+                }
+                (params, state)
+            };
+            assert!(walk(1) == walk(3), "{optimizer:?}");
+        }
+    }
+}
+
+#[test]
 fn a_resting_tensor_keeps_its_moments_and_its_count() {
     for method in methods() {
         let optimizer = Optimizer::new(method, 0.1);

@@ -5,6 +5,7 @@
 pub mod isa;
 mod lanes;
 pub mod pages;
+pub mod parts;
 pub mod pool;
 pub mod prefetch;
 pub mod product;

@@ -7,7 +7,7 @@ use crate::nn::Noise;
 use crate::nn::optimizer::StepInfo;
 use crate::nn::schedule::Time;
 use crate::num::{Real, reduce};
-use crate::train::evaluate::add_losses;
+use crate::train::evaluate::{Sample, add_losses};
 use crate::train::fit::Failure;
 use crate::train::observer::{Best, EpochReport, Event, StopReason};
 use crate::train::tracker::Tracker;
@@ -164,7 +164,7 @@ impl<T: Real> Run<'_, T> {
         part: &Part<T>,
         metrics: &mut Vec<(String, f64)>,
     ) -> Result<Option<StopReason>, Failure> {
-        let stopped = self.evaluate(part)?;
+        let stopped = self.evaluate(part, None)?;
         if stopped.is_none() {
             self.meter.append(prefix, &self.losses, metrics);
         }
@@ -183,16 +183,20 @@ impl<T: Real> Run<'_, T> {
     fn evaluate_train(&mut self) -> Result<Option<StopReason>, Failure> {
         // The sample is lent out for as long as it is looked at.
         let sample = std::mem::take(&mut self.sample);
-        let stopped = self.evaluate(sample.rows(&self.data.train));
+        let stopped = match &sample {
+            Sample::All => self.evaluate(&self.data.train, None),
+            Sample::Places(places) => self.evaluate(&self.data.train, Some(places)),
+            Sample::Copies(copies) => self.evaluate(copies, None),
+        };
         self.sample = sample;
         stopped
     }
 
-    /// Adds up the losses of a part with the current weights in `self.losses`.
-    fn evaluate(&mut self, part: &Part<T>) -> Result<Option<StopReason>, Failure> {
+    /// Adds up the losses of a part, or of its rows at `places`, with the current weights in `self.losses`.
+    fn evaluate(&mut self, part: &Part<T>, places: Option<&[u32]>) -> Result<Option<StopReason>, Failure> {
         let Run { network, parameters, buffers, evaluation, lists, losses, observer, at, window, .. } = self;
         let mut stop = None;
-        add_losses(network, parameters, buffers, part, window, evaluation, lists, losses, &mut || {
+        add_losses(network, parameters, buffers, part, places, window, evaluation, lists, losses, &mut || {
             // A budget that is used up can wait for the end of the epoch; a wish to stop cannot.
             stop = stop_of(observer.directive(at)).filter(|reason| !reason.is_done());
             stop.is_some()
@@ -209,7 +213,7 @@ impl<T: Real> Run<'_, T> {
             Some((parameters, buffers)) => (parameters, buffers),
             None => (&*parameters, &*buffers),
         };
-        add_losses(network, parameters, buffers, test, window, evaluation, lists, losses, &mut || false)?;
+        add_losses(network, parameters, buffers, test, None, window, evaluation, lists, losses, &mut || false)?;
         self.meter.append("test_", &self.losses, metrics);
         Ok(())
     }

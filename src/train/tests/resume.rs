@@ -194,7 +194,7 @@ fn training_on_equals_one_long_run() {
 fn damaged_bytes_are_refused_wherever_the_damage_is() {
     let plan = plan();
     let (outcome, _) = run::<f32>(&plan, &dataset(&plan));
-    let bytes = outcome.set.last.unwrap().bytes;
+    let bytes = outcome.set.last.unwrap().bytes.to_vec();
     assert!(checkpoint::decode(&bytes).is_ok());
     for at in (0..bytes.len()).step_by(7) {
         let mut damaged = bytes.clone();
