@@ -14,11 +14,11 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 ///
 /// # Panics
 /// Where a list is neither empty nor as long as the first.
-pub fn each<T: Send, const N: usize>(
+pub fn each<T: Send, const N: usize, F: Fn(Range<usize>, [&mut [T]; N]) + Sync>(
     lists: [&mut [T]; N],
     unit: usize,
     parts: usize,
-    task: &(dyn Fn(Range<usize>, [&mut [T]; N]) + Sync),
+    task: &F,
     fork: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
 ) {
     let length = lists.first().map_or(0, |list| list.len());
