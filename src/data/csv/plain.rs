@@ -229,7 +229,19 @@ fn number(bytes: &[u8], at: usize, decimal: u8) -> Option<(f64, usize)> {
         _ if signed == 0 && digits.count > 1 && bytes[start] == b'0' => return None,
         _ => (mark, 0),
     };
-    Some((plain_number(sign == b'-', digits.whole, digits.count, behind)?, end))
+    let x = match plain_number(sign == b'-', digits.whole, digits.count, behind) {
+        Some(x) => x,
+        None => long_number(bytes.get(at..end)?, digits.count, decimal)?,
+    };
+    Some((x, end))
+}
+
+/// Digits that make no exact whole number, as f64 are written in full: the library finds the nearest.
+fn long_number(cell: &[u8], digits: usize, decimal: u8) -> Option<f64> {
+    if decimal != b'.' || digits == 0 {
+        return None;
+    }
+    std::str::from_utf8(cell).ok()?.parse::<f64>().ok().filter(|x| x.is_finite())
 }
 
 struct Digits {
