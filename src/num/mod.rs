@@ -13,7 +13,7 @@ pub mod threads;
 pub use kernel::isa::{Pass, run};
 #[cfg(test)]
 pub use kernel::isa::{sets, with_set};
-pub use kernel::pages::{room_for, zeros};
+pub use kernel::pages::{give_back, room_for, zeros};
 pub use kernel::prefetch::prefetch;
 pub use product::{Matrix, Packed, product};
 pub use real::Real;

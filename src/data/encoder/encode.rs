@@ -13,13 +13,16 @@ use crate::data::error::{PlanFault, RowFault};
 use crate::data::part::PartWriter;
 use crate::data::rows::{local, runs};
 use crate::data::{Cell, Column, DataError, Examples, Rows, Table, TokenColumn, Values};
-use crate::num::Real;
+use crate::num::{Real, give_back};
 
 /// Faults of a table's rows after which there is no use in looking for more.
 const MOST_FAULTS: usize = 100;
 
 /// Rows that are encoded together, column by column: their features stay in the cache.
 const TILE: usize = 64;
+
+/// After so many numbers the room of the stretches is given back: what trains on them would not use it.
+const MANY_NUMBERS: usize = 1 << 20;
 
 impl Encoder {
     pub(super) fn encode_rows_of<T: Real>(
@@ -89,6 +92,9 @@ impl Encoder {
                 self.label(&Table::default(), &[], 0, part.examples(), &mut of_targets);
                 part.end_stretch()?;
             }
+        }
+        if rows.iter().map(|rows| rows.len()).sum::<usize>() * self.features() >= MANY_NUMBERS {
+            give_back();
         }
         match (faults.is_empty(), of_targets.is_empty()) {
             (false, _) => Err(DataError::Rows(faults)),

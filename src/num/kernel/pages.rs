@@ -1,5 +1,4 @@
-//! Large lists on large pages. Rows that lie anywhere in a table of many megabytes cost more to look up than to read on pages of 4 KiB. It changes no
-//! result, and nothing where the system has no large pages to give.
+//! Memory and the system: large lists on large pages, and free memory given back. Neither changes a result.
 
 use crate::num::Real;
 
@@ -20,7 +19,20 @@ pub fn room_for<T>(n: usize) -> Vec<T> {
     list
 }
 
-/// Asks for large pages for all that a list has room for. What is written already stays where it is, so this comes before the first number.
+/// Gives memory that is free, but kept by the allocator for later, back to the system: after work that took much in small pieces.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> i32;
+        }
+        // SAFETY: it may be called at any time, from any thread, and touches nothing that is in use; malloc_trim(3).
+        let _ = unsafe { malloc_trim(0) };
+    }
+}
+
+/// Asks for large pages for all that a list has room for: rows that lie anywhere in a table of many megabytes cost more to look up than to read on pages of
+/// 4 KiB. Where the system has none to give, nothing changes. What is written already stays where it is, so this comes before the first number.
 fn prefer_large_pages<T>(list: &Vec<T>) {
     #[cfg(target_os = "linux")]
     {
