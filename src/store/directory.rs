@@ -143,6 +143,11 @@ impl Directory {
         Ok(full)
     }
 
+    /// Says what the last look at the room found.
+    pub fn was_nearly_full(&self) -> bool {
+        self.nearly_full.load(Ordering::Relaxed)
+    }
+
     /// Refuses what would take room that is to stay free.
     pub fn require_room(&self) -> Result<(), StoreError> {
         if self.is_nearly_full()? { Err(StoreError::Full) } else { Ok(()) }

@@ -252,7 +252,8 @@ async fn run(
             command.reply(outcome);
         }
         if let Ok(Some(log)) = committed {
-            keeper.look(&mut tx.connection, log).await;
+            let tight = tx.directory.was_nearly_full();
+            keeper.look(&mut tx.connection, log, tight).await;
         }
         tidy(&mut tx).await;
     }
