@@ -27,8 +27,13 @@ pub(crate) struct Directory {
     /// Bytes of the file system that are to stay free.
     kept_free: AtomicU64,
     nearly_full: AtomicBool,
+    /// Whether there is so much room that the log of the database may grow long.
+    roomy: AtomicBool,
     reserve: Reserve,
 }
+
+/// Room beside which a log of some tens of megabytes is little.
+const ROOMY: u64 = 1 << 30;
 
 impl Directory {
     /// Makes the directory if it is not there (for its owner alone) and locks it.
@@ -45,8 +50,8 @@ impl Directory {
             }
         }
         sync(&root)?;
-        let (kept_free, nearly_full) = (AtomicU64::new(0), AtomicBool::new(false));
-        let directory = Self { root, _lock: lock, kept_free, nearly_full, reserve };
+        let (kept_free, nearly_full, roomy) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        let directory = Self { root, _lock: lock, kept_free, nearly_full, roomy, reserve };
         let free = directory.free_bytes()?;
         directory.reserve.lend(free);
         directory.reserve.mend(free);
@@ -58,7 +63,13 @@ impl Directory {
         // Without an answer the commit says what is wrong.
         if let Ok(free) = self.free_bytes() {
             self.reserve.lend(free);
+            self.roomy.store(free >= ROOMY, Ordering::Relaxed);
         }
+    }
+
+    /// Says whether the last commit found much room.
+    pub fn is_roomy(&self) -> bool {
+        self.roomy.load(Ordering::Relaxed)
     }
 
     pub fn database(&self) -> PathBuf {
@@ -141,11 +152,6 @@ impl Directory {
         let full = self.reserve.mend(free) || free < kept.saturating_add(slack);
         self.nearly_full.store(full, Ordering::Relaxed);
         Ok(full)
-    }
-
-    /// Says what the last look at the room found.
-    pub fn was_nearly_full(&self) -> bool {
-        self.nearly_full.load(Ordering::Relaxed)
     }
 
     /// Refuses what would take room that is to stay free.

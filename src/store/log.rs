@@ -13,13 +13,13 @@ use tokio::sync::watch;
 
 use super::StoreError;
 
-/// Pages beyond those moved that are moved when nobody writes, or when the disk is nearly full (4 MiB).
+/// Pages beyond those moved that are moved when nobody writes, or where the disk has little room (4 MiB).
 const SOME: i64 = 1000;
 /// And so many whoever writes (24 MiB): a commit at the same time waits for the disk, so this is to be rare.
 const MANY: i64 = 6000;
 /// Nobody writes: for so long.
 const QUIET: Duration = Duration::from_millis(50);
-/// Pages of a log that is to begin anew (48 MiB).
+/// Pages of a log that is to begin anew (48 MiB); half of it where the disk has little room.
 const LONG: i64 = 12_000;
 
 /// How long the log is.
@@ -54,10 +54,11 @@ impl Keeper {
         Self { bell, bound: LONG }
     }
 
-    /// Looks at the log after a commit; `tight` says that the disk is nearly full.
+    /// Looks at the log after a commit; `tight` says that the disk has little room.
     pub async fn look(&mut self, connection: &mut SqliteConnection, log: Log, tight: bool) {
-        if log.pages < LONG {
-            self.bound = LONG;
+        let long = if tight { LONG / 2 } else { LONG };
+        if log.pages < long {
+            self.bound = long;
         }
         if log.pages >= self.bound {
             match checkpoint(connection).await {

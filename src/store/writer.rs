@@ -252,7 +252,7 @@ async fn run(
             command.reply(outcome);
         }
         if let Ok(Some(log)) = committed {
-            let tight = tx.directory.was_nearly_full();
+            let tight = !tx.directory.is_roomy();
             keeper.look(&mut tx.connection, log, tight).await;
         }
         tidy(&mut tx).await;
