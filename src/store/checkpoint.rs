@@ -136,23 +136,25 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Damaged`] when the checksum differs.
     pub async fn checkpoint_read(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
         let mut connection = self.read().await?;
-        let row = sqlx::query("SELECT seq, bytes, sha256 FROM checkpoint WHERE id = ?")
-            .bind(id.to_string())
-            .fetch_optional(&mut *connection)
-            .await?
-            .ok_or_else(|| StoreError::not_found("checkpoint", id))?;
-        let length = row.try_get::<i64, _>("bytes")? as usize;
-        let sha256: String = row.try_get("sha256")?;
-        let mut bytes = Vec::with_capacity(length);
-        let mut digest = Sha256::new();
-        let mut chunks = sqlx::query("SELECT content FROM checkpoint_chunk WHERE checkpoint = ? ORDER BY number")
-            .bind(row.try_get::<i64, _>("seq")?)
-            .fetch(&mut *connection);
-        while let Some(chunk) = chunks.try_next().await? {
-            let content: &[u8] = chunk.try_get("content")?;
+        // One statement, which sees one moment: between two the checkpoint could be replaced by a later one.
+        let mut rows = sqlx::query(
+            "SELECT bytes, sha256, content FROM checkpoint LEFT JOIN checkpoint_chunk ON checkpoint_chunk.checkpoint = checkpoint.seq
+             WHERE id = ? ORDER BY number",
+        )
+        .bind(id.to_string())
+        .fetch(&mut *connection);
+        let (mut stored, mut bytes, mut digest) = (None, Vec::new(), Sha256::new());
+        while let Some(row) = rows.try_next().await? {
+            if stored.is_none() {
+                let length = row.try_get::<i64, _>("bytes")? as usize;
+                bytes.reserve_exact(length);
+                stored = Some((length, row.try_get::<String, _>("sha256")?));
+            }
+            let content: &[u8] = row.try_get::<Option<&[u8]>, _>("content")?.unwrap_or_default();
             digest.update(content);
             bytes.extend_from_slice(content);
         }
+        let (length, sha256) = stored.ok_or_else(|| StoreError::not_found("checkpoint", id))?;
         if bytes.len() != length || file::hex(&digest.finalize()) != sha256 {
             return Err(StoreError::Damaged { what: id.to_string() });
         }
