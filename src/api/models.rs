@@ -76,13 +76,32 @@ pub(crate) async fn checkpoint(app: &App, job: JobId, key: &str) -> Result<Check
     }
 }
 
+/// Finds a checkpoint of a job and reads its bytes. `last` and `best` of a running job may be replaced between the two: then it is
+/// looked for again.
+pub(crate) async fn read(app: &App, job: JobId, key: &str) -> Result<(Checkpoint, Vec<u8>), Problem> {
+    let mut found = checkpoint(app, job, key).await?;
+    loop {
+        match app.store().checkpoint_read(found.id).await {
+            Ok(bytes) => return Ok((found, bytes)),
+            Err(StoreError::NotFound { .. }) => {
+                let now = checkpoint(app, job, key).await?;
+                if now.id == found.id {
+                    return Err(Problem::not_found("checkpoint of this job", key));
+                }
+                found = now;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Gives the model of a checkpoint.
 pub(crate) async fn load(app: &App, job: JobId, key: &str) -> Result<Arc<Model>, Problem> {
     let found = checkpoint(app, job, key).await?;
     if let Some(model) = app.models().get(found.id) {
         return Ok(model);
     }
-    let bytes = app.store().checkpoint_read(found.id).await?;
+    let (found, bytes) = read(app, job, key).await?;
     let length = bytes.len() as u64;
     let known = known_columns(app, &app.store().job_get(job).await?).await;
     let model = app

@@ -239,3 +239,21 @@ fn the_weights_are_a_download_with_a_tag_and_ranges() {
     assert_eq!(server.delete(&path).status, 204);
     server.get(&path).problem(404, "not_found");
 }
+
+#[test]
+fn the_newest_state_of_a_running_job_is_given_however_fast_it_is_replaced() {
+    let server = Server::start();
+    server.sample("iris");
+    let job = server.submit(&json!({
+        "dataset": "iris", "target": "species", "hidden_layers": [8], "epochs": 1_000_000, "early_stopping": false, "checks": [],
+        "checkpoints": {"every": {"steps": 1}, "keep": 1}
+    }));
+    let row = json!({"rows": [flower(1.4)]});
+    server.until(&job, |job| job["progress"]["step"].as_u64() > Some(3));
+    for _ in 0..300 {
+        server.weights(&job, "last");
+        server.post(&format!("/v1/jobs/{job}/predictions?checkpoint=last"), &row).ok();
+    }
+    assert_eq!(server.get(&format!("/v1/jobs/{job}")).ok()["status"], "running");
+    server.post(&format!("/v1/jobs/{job}/cancel"), &json!({}));
+}

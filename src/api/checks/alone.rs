@@ -133,7 +133,7 @@ async fn run(app: App, wanted: Wanted, key: Option<IdempotencyKey>) -> Result<Re
                 evaluation::material(&app, &app.store().job_get(id).await?).await?;
             let held_out = validation.into_iter().chain(test).collect();
             let bytes = match key {
-                Some(key) => Some(app.store().checkpoint_read(models::checkpoint(&app, id, &key).await?.id).await?),
+                Some(key) => Some(models::read(&app, id, &key).await?.1),
                 None => None,
             };
             (Some(id), spec, dataset, held_out, bytes)

@@ -143,8 +143,7 @@ pub(super) async fn weights(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = job_id(&job)?;
-    let found = models::checkpoint(&app, id, &checkpoint).await?;
-    let bytes = app.store().checkpoint_read(found.id).await?;
+    let (found, bytes) = models::read(&app, id, &checkpoint).await?;
     let file = app.blocking(move || Ok(export::safetensors(&decode(&bytes).map_err(Problem::internal)?))).await?;
     let sha256 = datasets::sha256_hex(&file);
     let download = Download {

@@ -68,8 +68,8 @@ pub(super) async fn get(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let found = models::checkpoint(&app, job_id(&job)?, params.checkpoint.as_deref().unwrap_or("best")).await?;
-    let bytes = app.store().checkpoint_read(found.id).await?;
+    let key = params.checkpoint.as_deref().unwrap_or("best");
+    let (_, bytes) = models::read(&app, job_id(&job)?, key).await?;
     let name = table.clone();
     let read = move || {
         let checkpoint = decode(&bytes).map_err(Problem::internal)?;
