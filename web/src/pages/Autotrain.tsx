@@ -8,7 +8,9 @@ import { useLive, useNow } from "../live";
 import { start } from "../logic/autotrain";
 import { ago, count, duration, jobName, number, percent } from "../logic/format";
 import { guess } from "../logic/target";
+import { DataFields } from "../parts/DataFields";
 import { title } from "../parts/Header";
+import { Pages } from "../parts/Pages";
 import { Problem } from "../parts/Problem";
 import { Scroll } from "../parts/Scroll";
 import { Status } from "../parts/Status";
@@ -70,20 +72,11 @@ export function AutotrainPage() {
           </table>
         </Scroll>
       ) : null}
-      {page && (page.has_more || after) ? (
-        <nav class="pages" aria-label="Pages of the list">
-          <button type="button" disabled={!after} onClick={() => route("/autotrain")}>
-            Newest
-          </button>
-          <button
-            type="button"
-            disabled={!page.has_more || !page.next_cursor}
-            onClick={() => route(`/autotrain?after=${encodeURIComponent(page.next_cursor ?? "")}`)}
-          >
-            Older
-          </button>
-        </nav>
-      ) : null}
+      <Pages
+        page={page}
+        after={after}
+        onGo={(next) => route(next ? `/autotrain?after=${encodeURIComponent(next)}` : "/autotrain")}
+      />
     </>
   );
 }
@@ -184,30 +177,7 @@ function Begin({ dataset: wanted }: { dataset: string }) {
         regularisation, then a model, tested once on rows that decided nothing. Each step says why it was taken.
       </p>
       <div class="row">
-        <div class="field">
-          <label for="dataset">Dataset</label>
-          <select
-            id="dataset"
-            value={form.dataset}
-            onChange={(event) => change({ dataset: event.currentTarget.value, target: "" })}
-          >
-            {datasets?.map((dataset) => (
-              <option key={dataset.id} value={dataset.name ?? dataset.id}>
-                {dataset.name ?? dataset.id} ({count(dataset.rows)} rows)
-              </option>
-            ))}
-          </select>
-        </div>
-        <div class="field">
-          <label for="target">Target, the column to predict</label>
-          <select id="target" value={form.target} onChange={(event) => change({ target: event.currentTarget.value })}>
-            {(chosen?.columns ?? []).map((column) => (
-              <option key={column.name} value={column.name}>
-                {column.name} ({column.kind}, {count(column.distinct)} distinct)
-              </option>
-            ))}
-          </select>
-        </div>
+        <DataFields datasets={datasets} dataset={form.dataset} chosen={chosen} target={form.target} onChange={change} />
         <div class="field">
           <label for="name">Name</label>
           <input id="name" value={form.name} onInput={(event) => change({ name: event.currentTarget.value })} />

@@ -7,7 +7,7 @@ import type { AutotrainRun, AutotrainStep, Trial } from "../api/types";
 import { useLive, useNow } from "../live";
 import { bestTrial, budget, meanLoss, standardError, trainings, tried } from "../logic/autotrain";
 import { ago, count, duration, jobName, number, percent, words } from "../logic/format";
-import { Dialog } from "../parts/Dialog";
+import { DeleteDialog } from "../parts/DeleteDialog";
 import { title } from "../parts/Header";
 import { Opening, Problem, ProblemText } from "../parts/Problem";
 import { Report } from "../parts/Report";
@@ -113,26 +113,13 @@ function Actions({ run, onChange }: { run: AutotrainRun; onChange: () => void })
       ) : null}
       <Problem error={failed} />
       {asked ? (
-        <Dialog title={`Delete ${jobName(run)}?`} onClose={() => setAsked(false)}>
-          <p>Its steps and its trials go with it; the job that has the model stays.</p>
-          <Problem error={failed} />
-          <div class="actions">
-            <button type="button" onClick={() => setAsked(false)}>
-              Keep it
-            </button>
-            <button
-              type="button"
-              class="danger"
-              onClick={() =>
-                remove(path)
-                  .then(() => route("/autotrain"))
-                  .catch((caught: Error) => setFailed(caught))
-              }
-            >
-              Delete
-            </button>
-          </div>
-        </Dialog>
+        <DeleteDialog
+          name={jobName(run)}
+          onClose={() => setAsked(false)}
+          onYes={() => remove(path).then(() => route("/autotrain"))}
+        >
+          Its steps and its trials go with it; the job that has the model stays.
+        </DeleteDialog>
       ) : null}
     </div>
   );

@@ -7,7 +7,7 @@ import type { ColumnProfile, Dataset, Json, JsonObject } from "../api/types";
 import { useLive, useNow } from "../live";
 import { ago, bytes, count, number, percent, words } from "../logic/format";
 import { Bars } from "../parts/Bars";
-import { Dialog } from "../parts/Dialog";
+import { DeleteDialog } from "../parts/DeleteDialog";
 import { Download } from "../parts/Download";
 import { title } from "../parts/Header";
 import { Opening, Problem } from "../parts/Problem";
@@ -28,7 +28,6 @@ function OneDataset({ id }: { id: string }) {
   const [rows, setRows] = useState<JsonObject[]>([]);
   const [shown, setShown] = useState(CARDS);
   const [asked, setAsked] = useState(false);
-  const [failed, setFailed] = useState<Error | null>(null);
   const now = useNow();
   const path = `/v1/datasets/${encodeURIComponent(id)}`;
   const { error } = useLive(
@@ -131,26 +130,13 @@ function OneDataset({ id }: { id: string }) {
         </section>
       ) : null}
       {asked ? (
-        <Dialog title={`Delete ${name}?`} onClose={() => setAsked(false)}>
-          <p>The data and their profile go. Finished jobs stay; the server refuses while unfinished ones use it.</p>
-          <Problem error={failed} />
-          <div class="actions">
-            <button type="button" onClick={() => setAsked(false)}>
-              Keep it
-            </button>
-            <button
-              type="button"
-              class="danger"
-              onClick={() =>
-                remove(path)
-                  .then(() => route("/datasets"))
-                  .catch((caught: Error) => setFailed(caught))
-              }
-            >
-              Delete
-            </button>
-          </div>
-        </Dialog>
+        <DeleteDialog
+          name={name}
+          onClose={() => setAsked(false)}
+          onYes={() => remove(path).then(() => route("/datasets"))}
+        >
+          The data and their profile go. Finished jobs stay; the server refuses while unfinished ones use it.
+        </DeleteDialog>
       ) : null}
     </>
   );

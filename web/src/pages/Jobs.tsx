@@ -8,6 +8,7 @@ import { useLive, useNow } from "../live";
 import { Curve } from "../logic/curve";
 import { ago, compact, duration, jobName, number } from "../logic/format";
 import { title } from "../parts/Header";
+import { Pages } from "../parts/Pages";
 import { Problem } from "../parts/Problem";
 import { ProgressBar } from "../parts/ProgressBar";
 import { Scroll } from "../parts/Scroll";
@@ -117,20 +118,7 @@ export function JobsPage() {
           </table>
         </Scroll>
       ) : null}
-      {page && (page.has_more || after) ? (
-        <nav class="pages" aria-label="Pages of the list">
-          <button type="button" disabled={!after} onClick={() => go({})}>
-            Newest
-          </button>
-          <button
-            type="button"
-            disabled={!page.has_more || !page.next_cursor}
-            onClick={() => go({ after: page.next_cursor ?? "" })}
-          >
-            Older
-          </button>
-        </nav>
-      ) : null}
+      <Pages page={page} after={after} onGo={(next) => go(next ? { after: next } : {})} />
     </>
   );
 }

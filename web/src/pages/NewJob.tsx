@@ -10,6 +10,7 @@ import { Curve } from "../logic/curve";
 import { bytes, count, number } from "../logic/format";
 import { body, curl, type Form } from "../logic/spec";
 import { guess } from "../logic/target";
+import { DataFields } from "../parts/DataFields";
 import { title } from "../parts/Header";
 import { Problem, Warnings } from "../parts/Problem";
 import { Spark } from "../parts/Spark";
@@ -144,33 +145,13 @@ export function NewJobPage() {
             start();
           }}
         >
-          <div class="field">
-            <label for="dataset">Dataset</label>
-            <select
-              id="dataset"
-              value={form.dataset}
-              onChange={(event) => change({ dataset: event.currentTarget.value, target: "" })}
-            >
-              {datasets && !datasets.some((d) => d.name === form.dataset || d.id === form.dataset) && form.dataset ? (
-                <option value={form.dataset}>{form.dataset}</option>
-              ) : null}
-              {datasets?.map((dataset) => (
-                <option key={dataset.id} value={dataset.name ?? dataset.id}>
-                  {dataset.name ?? dataset.id} ({count(dataset.rows)} rows)
-                </option>
-              ))}
-            </select>
-          </div>
-          <div class="field">
-            <label for="target">Target, the column to predict</label>
-            <select id="target" value={form.target} onChange={(event) => change({ target: event.currentTarget.value })}>
-              {(chosen?.columns ?? []).map((column) => (
-                <option key={column.name} value={column.name}>
-                  {column.name} ({column.kind}, {count(column.distinct)} distinct)
-                </option>
-              ))}
-            </select>
-          </div>
+          <DataFields
+            datasets={datasets}
+            dataset={form.dataset}
+            chosen={chosen}
+            target={form.target}
+            onChange={change}
+          />
           <p class="small muted">That is enough: everything else has a default that trains well, shown beside.</p>
           <div class="row">
             <div class="field">

@@ -6,6 +6,7 @@ import { post, remove } from "../../api/client";
 import type { Job, JsonObject } from "../../api/types";
 import { jobName } from "../../logic/format";
 import { parseObject } from "../../logic/spec";
+import { DeleteDialog } from "../../parts/DeleteDialog";
 import { Dialog } from "../../parts/Dialog";
 import { Problem } from "../../parts/Problem";
 import { Report } from "../../parts/Report";
@@ -55,14 +56,13 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
       <Problem error={failed} />
       {asked === "fork" ? <Fork job={job} onClose={() => setAsked(null)} /> : null}
       {asked === "delete" ? (
-        <Confirm
-          job={job}
+        <DeleteDialog
+          name={jobName(job)}
           onClose={() => setAsked(null)}
-          onYes={async () => {
-            await remove(path);
-            route("/jobs");
-          }}
-        />
+          onYes={() => remove(path).then(() => route("/jobs"))}
+        >
+          Its metrics, events and checkpoints go with it. This cannot be undone.
+        </DeleteDialog>
       ) : null}
     </div>
   );
@@ -110,24 +110,6 @@ function Fork({ job, onClose }: { job: Job; onClose: () => void }) {
           </button>
         </div>
       </form>
-    </Dialog>
-  );
-}
-
-function Confirm({ job, onClose, onYes }: { job: Job; onClose: () => void; onYes: () => Promise<void> }) {
-  const [failed, setFailed] = useState<Error | null>(null);
-  return (
-    <Dialog title={`Delete ${jobName(job)}?`} onClose={onClose}>
-      <p>Its metrics, events and checkpoints go with it. This cannot be undone.</p>
-      <Problem error={failed} />
-      <div class="actions">
-        <button type="button" onClick={onClose}>
-          Keep it
-        </button>
-        <button type="button" class="danger" onClick={() => onYes().catch((error: Error) => setFailed(error))}>
-          Delete
-        </button>
-      </div>
     </Dialog>
   );
 }
