@@ -88,19 +88,41 @@ fn short_number(cell: &[u8], decimal: u8) -> Option<f64> {
     plain_number(negative, whole, digits, behind)
 }
 
-/// The number of these digits, `behind` of them behind the mark: whole number and power of ten are exact in an f64, so that their quotient
-/// is the nearest number (Clinger 1990). `None` where one of them is not.
+/// The number nearest to these digits, `behind` of them behind the mark. `None` where there are none, or too many.
 #[inline]
 pub(super) fn plain_number(negative: bool, whole: u64, digits: usize, behind: usize) -> Option<f64> {
     const POWERS: [f64; 19] =
         [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
-    if digits == 0 || digits > 18 || whole > 1 << 53 {
+    if digits == 0 || digits > 18 {
         return None;
     }
-    let x = whole as f64 / POWERS[behind];
+    // Where whole number and power of ten are exact in an f64, their quotient is the nearest number (Clinger 1990).
+    let x = if whole <= 1 << 53 { whole as f64 / POWERS[behind] } else { quotient(whole, behind) };
     // The sign's bit, without a branch: signs cannot be foreseen.
     Some(f64::from_bits(x.to_bits() | u64::from(negative) << 63))
 }
+
+/// The number nearest to `whole` (not 0) over a power of ten up to the 18th: a quotient of 63 or 64 bits, the last of them set where
+/// there is a remainder, rounds as the endless one does.
+fn quotient(whole: u64, power: usize) -> f64 {
+    let divisor = POWERS_OF_TEN[power];
+    let shift = 63 + divisor.ilog2() - whole.ilog2();
+    let dividend = u128::from(whole) << shift;
+    let (bits, rest) = (dividend / u128::from(divisor), dividend % u128::from(divisor));
+    let nearest = (bits as u64 | u64::from(rest != 0)) as f64;
+    // A power of two, and the result is far from the least numbers: exact.
+    nearest * f64::from_bits(u64::from(1023 - shift) << 52)
+}
+
+const POWERS_OF_TEN: [u64; 19] = {
+    let mut powers = [1; 19];
+    let mut i = 1;
+    while i < powers.len() {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
 
 /// Whole digits behind a leading zero: a code such as a postal code, whose zero is part of it.
 pub(super) fn is_code(cell: &[u8]) -> bool {
@@ -172,6 +194,25 @@ mod tests {
         fn numbers_are_read_to_the_nearest(text in "[-+]?[0-9]{0,12}[.]?[0-9]{0,12}(e-?[0-9]{1,3})?") {
             let library = text.parse::<f64>().ok().filter(|x| x.is_finite());
             prop_assert_eq!(parse_number(text.as_bytes(), b'.').map(f64::to_bits), library.map(f64::to_bits));
+        }
+
+        /// As many digits as an f64 in full has, or a few more: the quotient's bits are the library's.
+        #[test]
+        fn numbers_of_many_digits_are_read_to_the_nearest(digits in "[1-9][0-9]{15,17}", mark in 0usize..18) {
+            let text = format!("{}.{}", &digits[..mark.min(digits.len())], &digits[mark.min(digits.len())..]);
+            let expected = text.parse::<f64>().unwrap().to_bits();
+            prop_assert_eq!(short_number(text.as_bytes(), b'.').map(f64::to_bits), Some(expected));
+        }
+    }
+
+    /// Halfway between two numbers the even one is the nearest.
+    #[test]
+    fn ties_go_to_the_even_number() {
+        for text in
+            ["9007199254740993", "9007199254740995", "900719925474099.3", "4503599627370497.5", "18014398509481990"]
+        {
+            let expected = text.parse::<f64>().unwrap().to_bits();
+            assert_eq!(short_number(text.as_bytes(), b'.').map(f64::to_bits), Some(expected), "{text}");
         }
     }
 }

@@ -65,10 +65,29 @@ impl Distinct {
         Distinct { most, exact: HashedSet::default(), sketch: None }
     }
 
-    /// As [`Distinct::new`], with room for so many from the beginning.
-    pub(super) fn with_room(most: usize, room: usize) -> Distinct {
-        let exact = HashedSet::with_capacity_and_hasher(room.min(most) + 1, BuildHasherDefault::default());
-        Distinct { most, exact, sketch: None }
+    /// Of all these hashes. Where the first of them show already that they are too many, none is kept: a set that is then thrown away costs
+    /// more than all else.
+    pub(super) fn of(most: usize, hashes: impl ExactSizeIterator<Item = u64> + Clone) -> Distinct {
+        if hashes.len() > 2 * most {
+            let mut sketch = HyperLogLog::new();
+            let mut rest = hashes.clone();
+            rest.by_ref().take(2 * most).for_each(|hash| {
+                sketch.insert(hash);
+            });
+            // Far more than the sketch can be wrong by.
+            if sketch.count() as usize > most + most / 4 {
+                rest.for_each(|hash| {
+                    sketch.insert(hash);
+                });
+                return Distinct { most, exact: HashedSet::default(), sketch: Some(sketch) };
+            }
+        }
+        let exact = HashedSet::with_capacity_and_hasher(hashes.len().min(most) + 1, BuildHasherDefault::default());
+        let mut distinct = Distinct { most, exact, sketch: None };
+        hashes.for_each(|hash| {
+            distinct.insert(hash);
+        });
+        distinct
     }
 
     /// Takes a hash; says whether it is new, as far as it is known.
@@ -186,6 +205,30 @@ mod tests {
                 error <= if distinct.is_exact() { 0.0 } else { 0.02 * n as f64 + 1.0 },
                 "{n}: {}",
                 distinct.count()
+            );
+        }
+    }
+
+    #[test]
+    fn all_at_once_are_counted_as_one_by_one() {
+        for (n, distinct, most) in [
+            (0u64, 1, 10),
+            (500, 10, 10),
+            (500, 11, 10),
+            (500, 500, 10),
+            (90_000, 1_240, 1_000),
+            (90_000, 9_000, 1_000),
+        ] {
+            let hashes: Vec<u64> = (0..n).map(|i| of_number((i % distinct) as f64)).collect();
+            let at_once = Distinct::of(most, hashes.iter().copied());
+            let mut one_by_one = Distinct::new(most);
+            hashes.iter().for_each(|hash| {
+                one_by_one.insert(*hash);
+            });
+            assert_eq!(
+                (at_once.count(), at_once.is_exact()),
+                (one_by_one.count(), one_by_one.is_exact()),
+                "{n} hashes, {distinct} distinct ones"
             );
         }
     }

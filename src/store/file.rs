@@ -1,7 +1,7 @@
 //! Files of the data directory, named by the SHA-256 of their content: written under a temporary name, synced, renamed, then named by a row.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ const BUFFER: usize = 1 << 20;
 
 /// Bytes after which a file under way is told to go to the disk, so that little is left to wait for at its end.
 const SYNCED: u64 = 64 << 20;
+
+/// Bytes that are read of a file at a time where it is digested.
+const READ: usize = 1 << 18;
 
 /// Receives the bytes of an upload into a temporary file of the data directory; dropped, it leaves nothing.
 ///
@@ -181,7 +184,8 @@ impl Ahead {
         let file = self.file.try_clone()?;
         std::thread::scope(|scope| {
             let synced = scope.spawn(move || file.sync_data());
-            self.bytes += std::io::copy(&mut self.file, &mut self.digest)?;
+            let mut reader = BufReader::with_capacity(READ, &mut self.file);
+            self.bytes += std::io::copy(&mut reader, &mut self.digest)?;
             synced.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended early")))
         })
     }

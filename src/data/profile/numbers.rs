@@ -28,10 +28,7 @@ pub(super) fn numbers(mut profile: ColumnProfile, values: &[f64]) -> ColumnProfi
         min = if x < min { x } else { min };
         max = if x > max { x } else { max };
     }
-    let mut distinct = Distinct::with_room(EXACT_DISTINCT, present.len());
-    present.iter().for_each(|x| {
-        distinct.insert(of_number(*x));
-    });
+    let distinct = Distinct::of(EXACT_DISTINCT, present.iter().map(|x| of_number(*x)));
     (profile.distinct, profile.distinct_exact) = (distinct.count(), distinct.is_exact());
     profile.whole = Some(present.iter().all(|x| x.trunc() == *x));
     (profile.min, profile.max) = (Some(min), Some(max));
@@ -99,7 +96,7 @@ struct Bins {
 impl Bins {
     #[inline]
     fn of(&self, x: f64) -> usize {
-        (((x - self.min) * self.scale) as usize).min(FINE - 1)
+        (((x - self.min) * self.scale) as i32).min(FINE as i32 - 1).max(0) as usize
     }
 }
 
@@ -112,8 +109,9 @@ impl Ranked {
             let runs = vec![Run { bin: 0, below: 0, kept: 0 }];
             return Ranked { count: values.len(), kept, runs, bins: Bins { min, scale: 0.0 } };
         }
+        let in_bin: Vec<u16> = values.iter().map(|x| bins.of(*x) as u16).collect();
         let mut counts = vec![0usize; FINE];
-        values.iter().for_each(|x| counts[bins.of(*x)] += 1);
+        in_bin.iter().for_each(|bin| counts[usize::from(*bin)] += 1);
         let mut wanted = vec![false; FINE];
         let mut ends = Vec::with_capacity(FINE);
         counts.iter().fold(0, |below, count| {
@@ -125,7 +123,8 @@ impl Ranked {
             [left, right].iter().for_each(|rank| wanted[ends.partition_point(|end| end <= rank)] = true);
         }
         bounds.iter().for_each(|bound| wanted[bins.of(*bound)] = true);
-        let mut kept: Vec<f64> = values.iter().copied().filter(|x| wanted[bins.of(*x)]).collect();
+        let in_wanted = values.iter().zip(&in_bin).filter(|(_, bin)| wanted[usize::from(**bin)]);
+        let mut kept: Vec<f64> = in_wanted.map(|(x, _)| *x).collect();
         sort(&mut kept);
         let (mut runs, mut known) = (Vec::new(), 0);
         for bin in (0..FINE).filter(|bin| wanted[*bin]) {
