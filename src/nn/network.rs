@@ -160,6 +160,7 @@ impl Network {
         let shared_width = self.trunk.last().map_or(token_width, |layer| layer.units);
         let longest = self.layers().map(|layer| layer.units.max(layer.inputs)).max().unwrap_or(0).max(rows);
         Workspace {
+            most_rows: rows,
             rows: 0,
             training: false,
             joined: zeros_when(self.joins_inputs(), self.inputs),

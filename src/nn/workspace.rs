@@ -10,6 +10,7 @@ use super::network::Network;
 /// Everything that a pass writes but parameters, buffers and gradient.
 #[derive(Clone, Debug)]
 pub struct Workspace<T> {
+    pub(super) most_rows: usize,
     pub(super) rows: usize,
     pub(super) training: bool,
     pub(super) joined: Vec<T>,
@@ -45,6 +46,11 @@ impl<T: Real> Workspace<T> {
     pub fn outputs(&self, network: &Network, head: usize) -> &[T] {
         let outputs = network.architecture().heads[head].outputs;
         self.heads[head].last().map_or(&[], |space| &space.z[..self.rows * outputs])
+    }
+
+    /// The rows of a batch that there is room for.
+    pub fn most_rows(&self) -> usize {
+        self.most_rows
     }
 
     /// The threads that passes in this room may use.

@@ -6,6 +6,7 @@
 mod epoch;
 mod keep;
 mod layers;
+mod room;
 mod tasks;
 
 use super::checkpoint::Checkpoint;
@@ -24,6 +25,7 @@ use crate::nn::schedule::{PlateauState, Time};
 use crate::nn::{BatchLoss, Network, Noise, Penalties, TaskLoss, Workspace};
 use crate::num::{Real, zeros};
 use layers::LayerProbe;
+use room::rows_of_run;
 use tasks::TaskProbe;
 
 /// Step metrics are thinned so that a run has about so many.
@@ -60,7 +62,8 @@ pub(super) struct Run<'a, T: 'static> {
     gradient: Vec<T>,
     buffers_before: Vec<T>,
     space: Workspace<T>,
-    evaluation: Workspace<T>,
+    /// Room to evaluate, where that of the steps is too small.
+    evaluation: Option<Workspace<T>>,
     sample: Sample<T>,
     lists: Lists<T>,
     indices: Vec<u32>,
@@ -130,7 +133,8 @@ impl<'a, T: Real> Run<'a, T> {
         };
         let evaluated = [Some(&data.train), data.validation.as_ref(), data.test.as_ref()];
         let most = evaluated.into_iter().flatten().map(Part::rows).max().unwrap_or(0);
-        let space = network.workspace(longest, plan.threads);
+        let evaluated_at_once = most.min(ROWS);
+        let space = network.workspace(rows_of_run(longest, evaluated_at_once), plan.threads);
         let batch = data.train.buffer(longest).on(space.threads());
         let mut run = Run {
             plan,
@@ -154,8 +158,8 @@ impl<'a, T: Real> Run<'a, T> {
             last: Vec::new(),
             gradient: zeros(network.layout().len()),
             buffers_before: vec![T::ZERO; network.buffers().len()],
-            space,
-            evaluation: network.workspace(most.min(ROWS), plan.threads),
+            evaluation: (space.most_rows() < evaluated_at_once)
+                .then(|| network.workspace(evaluated_at_once, plan.threads)),
             sample: Sample::of(&data.train)?,
             lists: Lists::default(),
             indices: Vec::with_capacity(longest),
@@ -167,8 +171,9 @@ impl<'a, T: Real> Run<'a, T> {
             step_tasks: Vec::new(),
             meter,
             step_every,
-            probe: TaskProbe::new(plan, &network, data)?,
-            layers: LayerProbe::new(plan, &network, &data.train)?,
+            probe: TaskProbe::new(plan, &network, data, &space)?,
+            layers: LayerProbe::new(plan, &network, &data.train, &space)?,
+            space,
             layer_metrics: Vec::new(),
             optimizer,
             network,

@@ -313,6 +313,9 @@ macro_rules! with_rule {
     };
 }
 
+// Behind the table that it uses.
+mod step_length;
+
 impl Method {
     /// The name that a spec gives it.
     pub fn name(&self) -> &'static str {
@@ -433,16 +436,51 @@ impl Optimizer {
         let count = state.slots.len();
         let mut slots = state.slots.iter_mut();
         let slots = std::array::from_fn(|_| slots.next().map_or(&mut [][..], |slot| &mut slot[segment.range()]));
+        self.with_decay(decays, &step, element, Take { params, gradient, slots, count, rows, threads });
+    }
+
+    /// Hands over what a step does to an element of a tensor, its decay with it.
+    fn with_decay<T: Real, E: Element<T>, U: Use<T>>(
+        &self,
+        decays: bool,
+        step: &Step,
+        element: E,
+        what: U,
+    ) -> U::Output {
         if !decays {
-            Update { element, params, gradient, slots, count, rows }.take(threads);
+            what.with(element)
         } else if matches!(self.method, Method::AdamW(_)) {
-            let element = Decoupled { keep: T::from_f64(1.0 - step.learning_rate * self.weight_decay), element };
-            Update { element, params, gradient, slots, count, rows }.take(threads);
+            what.with(Decoupled { keep: T::from_f64(1.0 - step.learning_rate * self.weight_decay), element })
         } else {
             // The gradient itself stays as it is: of an embedding table only touched rows are cleared before the next.
-            let element = Coupled { decay: T::from_f64(self.weight_decay), element };
-            Update { element, params, gradient, slots, count, rows }.take(threads);
+            what.with(Coupled { decay: T::from_f64(self.weight_decay), element })
         }
+    }
+}
+
+/// What is done with an element's step once it is known.
+trait Use<T> {
+    type Output;
+
+    fn with<E: Element<T>>(self, element: E) -> Self::Output;
+}
+
+/// Takes the step of a tensor.
+struct Take<'a, T> {
+    params: &'a mut [T],
+    gradient: &'a [T],
+    slots: [&'a mut [T]; SLOTS],
+    count: usize,
+    rows: Option<(&'a [u32], usize)>,
+    threads: &'a Threads,
+}
+
+impl<T: Real> Use<T> for Take<'_, T> {
+    type Output = ();
+
+    fn with<E: Element<T>>(self, element: E) {
+        let Take { params, gradient, slots, count, rows, threads } = self;
+        Update { element, params, gradient, slots, count, rows }.take(threads);
     }
 }
 

@@ -146,3 +146,28 @@ fn adagrads_first_step_is_the_rate_times_the_sign() {
     optimizer.step(&layout, info, &mut params, &gradient, &|_| Rows::All, &mut state);
     assert!(params.iter().zip(&gradient).all(|(p, g)| (p + 0.1 * g.signum()).abs() < 1e-7));
 }
+
+/// The length that a step would have is that of the step which is then taken, over a tensor of several pieces and after any number of steps.
+#[test]
+fn a_step_is_as_long_as_was_told_before() {
+    let mut layout = Layout::default();
+    layout.push("hidden.0.weight", Role::Weight, &[90, 101]);
+    layout.push("hidden.0.bias", Role::Bias, &[90]);
+    let info = StepInfo { learning_rate: 0.1, epoch: 3, momentum: None };
+    for method in methods() {
+        for weight_decay in [0.0, 0.1] {
+            let optimizer = Optimizer { weight_decay, ..Optimizer::new(method, 0.1) };
+            let mut params: Vec<f64> = (0..layout.len()).map(|i| (0.37 * i as f64).sin()).collect();
+            let mut state = optimizer.state(&layout);
+            for t in 0..4 {
+                let gradient: Vec<f64> = (0..layout.len()).map(|i| (0.11 * i as f64 + f64::from(t)).cos()).collect();
+                let told = optimizer.step_length(&layout, info, &params, &gradient, 0, &state);
+                let before = params.clone();
+                optimizer.step(&layout, info, &mut params, &gradient, &|_| Rows::All, &mut state);
+                let range = layout.segments()[0].range();
+                let moved = params[range.clone()].iter().zip(&before[range]).map(|(x, y)| (x - y).powi(2)).sum::<f64>();
+                assert!(moved > 0.0 && (told / moved.sqrt() - 1.0).abs() < 1e-12, "{optimizer:?}, step {t}");
+            }
+        }
+    }
+}

@@ -41,10 +41,12 @@ impl<T: Real> Run<'_, T> {
         let learning_rate = self.learning_rate();
         let time = self.time();
         let Run { plan, network, optimizer, penalties, parameters, buffers, state, layers, layer_metrics, .. } = self;
+        let (space, gradient) = (&mut self.space, self.gradient.as_mut_slice());
         if let Some(probe) = layers.as_mut().filter(|probe| probe.is_due(epoch, is_last)) {
             let noise = Noise { seed: plan.seed, epoch, step: time.step };
             let info = StepInfo { learning_rate, epoch: time.epoch, momentum: plan.schedule.momentum(time) };
-            let look = Look { plan, network, optimizer, penalties, parameters, buffers, state, noise, info };
+            let look =
+                Look { plan, network, optimizer, penalties, parameters, buffers, state, space, gradient, noise, info };
             probe.append(look, layer_metrics);
         }
     }
@@ -78,7 +80,8 @@ impl<T: Real> Run<'_, T> {
         }
         if let Some(probe) = &mut self.probe {
             let noise = Noise { seed: self.plan.seed, epoch, step: self.at.step };
-            probe.append(&self.network, &self.parameters, &self.buffers, noise, &mut metrics);
+            let room = (&mut self.space, self.gradient.as_mut_slice());
+            probe.append(&self.network, &self.parameters, &self.buffers, noise, room, &mut metrics);
         }
         // Decide on copies: an interruption below must leave the state before the end of the epoch.
         let value_of =
@@ -194,7 +197,8 @@ impl<T: Real> Run<'_, T> {
 
     /// Adds up the losses of a part, or of its rows at `places`, with the current weights in `self.losses`.
     fn evaluate(&mut self, part: &Part<T>, places: Option<&[u32]>) -> Result<Option<StopReason>, Failure> {
-        let Run { network, parameters, buffers, evaluation, lists, losses, observer, at, window, .. } = self;
+        let Run { network, parameters, buffers, evaluation, space, lists, losses, observer, at, window, .. } = self;
+        let evaluation = evaluation.as_mut().unwrap_or(space);
         let mut stop = None;
         add_losses(network, parameters, buffers, part, places, window, evaluation, lists, losses, &mut || {
             // A budget that is used up can wait for the end of the epoch; a wish to stop cannot.
@@ -208,7 +212,8 @@ impl<T: Real> Run<'_, T> {
     fn append_test(&mut self, metrics: &mut Vec<(String, f64)>) -> Result<(), Failure> {
         let Some(test) = &self.data.test else { return Ok(()) };
         let restores = self.restores_best();
-        let Run { network, parameters, buffers, evaluation, lists, losses, best_weights, window, .. } = self;
+        let Run { network, parameters, buffers, evaluation, space, lists, losses, best_weights, window, .. } = self;
+        let evaluation = evaluation.as_mut().unwrap_or(space);
         let (parameters, buffers) = match best_weights.as_deref().filter(|_| restores) {
             Some((parameters, buffers)) => (parameters, buffers),
             None => (&*parameters, &*buffers),

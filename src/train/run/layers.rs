@@ -1,6 +1,7 @@
 //! What goes on inside the layers, looked at after some epochs on the same rows: activations that saturate or die, slopes that vanish, steps that are too
 //! large for the weights. A look costs about one step over its rows and leaves no trace in the run.
 
+use super::room::OwnRoom;
 use crate::data::{BatchBuffer, DataError, Part};
 use crate::nn::optimizer::{Method, Optimizer, Rows, State, StepInfo};
 use crate::nn::{Activity, Network, Noise, Penalties, Role, Workspace, activity};
@@ -22,29 +23,34 @@ pub(super) struct LayerProbe<T: 'static> {
     every: u64,
     batch: BatchBuffer<T>,
     lists: Lists<T>,
-    space: Workspace<T>,
-    gradient: Vec<T>,
+    own: Option<OwnRoom<T>>,
     buffers: Vec<T>,
-    /// Parameters and slots of one tensor, as they were.
-    before: Vec<T>,
 }
 
-/// What of the run a look sees, and puts back as it was.
+/// What of the run a look sees.
 pub(super) struct Look<'a, T> {
     pub plan: &'a Plan,
     pub network: &'a Network,
     pub optimizer: &'a Optimizer,
     pub penalties: &'a Penalties,
-    pub parameters: &'a mut [T],
+    pub parameters: &'a [T],
     pub buffers: &'a [T],
-    pub state: &'a mut State<T>,
+    pub state: &'a State<T>,
+    /// The run's room, which is used where the rows fit in.
+    pub space: &'a mut Workspace<T>,
+    pub gradient: &'a mut [T],
     pub noise: Noise,
     pub info: StepInfo,
 }
 
 impl<T: Real> LayerProbe<T> {
     /// Makes ready; `None` where statistics are switched off or there is no row.
-    pub fn new(plan: &Plan, network: &Network, train: &Part<T>) -> Result<Option<LayerProbe<T>>, DataError> {
+    pub fn new(
+        plan: &Plan,
+        network: &Network,
+        train: &Part<T>,
+        space: &Workspace<T>,
+    ) -> Result<Option<LayerProbe<T>>, DataError> {
         let all = train.rows();
         if plan.record.layer_statistics == Switch::Off || all == 0 {
             return Ok(None);
@@ -57,15 +63,12 @@ impl<T: Real> LayerProbe<T> {
             Switch::On => 1,
             _ => ((SHARE * count).div_ceil(all) as u64).max(plan.epochs / MOST_LOOKS),
         };
-        let largest = weights(network).map(|(_, segment)| segment.len()).max().unwrap_or(0);
         Ok(Some(LayerProbe {
             every,
             batch,
             lists: Lists::default(),
-            space: network.workspace(count, plan.threads),
-            gradient: vec![T::ZERO; network.layout().len()],
+            own: OwnRoom::new(network, count, space),
             buffers: vec![T::ZERO; network.buffers().len()],
-            before: Vec::with_capacity(largest * 4),
         }))
     }
 
@@ -76,9 +79,10 @@ impl<T: Real> LayerProbe<T> {
 
     /// Appends `layer/NAME/WHAT` of every hidden layer and output.
     pub fn append(&mut self, look: Look<'_, T>, metrics: &mut Vec<(String, f64)>) {
-        let LayerProbe { batch, lists, space, gradient, buffers, before, .. } = self;
+        let LayerProbe { batch, lists, own, buffers, .. } = self;
         let Look { plan, network, optimizer, penalties, parameters, noise, info, state, .. } = look;
         buffers.copy_from_slice(look.buffers);
+        let (space, gradient) = OwnRoom::or(own, look.space, look.gradient);
         let examples = &batch.examples;
         lists.with_batch(examples, 0..examples.rows, true, |batch| {
             network.gradient(parameters, buffers, batch, noise, penalties, None, space, gradient)
@@ -108,7 +112,7 @@ impl<T: Real> LayerProbe<T> {
             push("gradient_rms", rms);
             push("weight_norm", weight);
             if !matches!(optimizer.method, Method::Lbfgs(_)) && weight > 0.0 {
-                let moved = step_of(optimizer, network, info, index, parameters, gradient, state, before);
+                let moved = optimizer.step_length(layout, info, parameters, gradient, index, state);
                 push("update_ratio", moved / weight);
             }
         }
@@ -122,37 +126,6 @@ fn weights(network: &Network) -> impl Iterator<Item = (usize, &crate::nn::Segmen
 
 fn norm<T: Real>(values: &[T]) -> f64 {
     reduce::sum_of_squares_wide(values).sqrt()
-}
-
-/// How far the optimizer would move one tensor now; everything is put back.
-fn step_of<T: Real>(
-    optimizer: &Optimizer,
-    network: &Network,
-    info: StepInfo,
-    index: usize,
-    parameters: &mut [T],
-    gradient: &[T],
-    state: &mut State<T>,
-    before: &mut Vec<T>,
-) -> f64 {
-    let layout = network.layout();
-    let range = layout.segments()[index].range();
-    before.clear();
-    before.extend_from_slice(&parameters[range.clone()]);
-    state.slots.iter().for_each(|slot| before.extend_from_slice(&slot[range.clone()]));
-    let scalars = state.scalars.clone();
-    let only = |segment: usize| if segment == index { Rows::All } else { Rows::Resting };
-    optimizer.step(layout, info, parameters, gradient, &only, state);
-    let moved = reduce::sum_of_squared_differences_wide(&parameters[range.clone()], before);
-    let (weights, mut slots) = before.split_at(range.len());
-    parameters[range.clone()].copy_from_slice(weights);
-    for slot in &mut state.slots {
-        let (own, rest) = slots.split_at(range.len());
-        slot[range.clone()].copy_from_slice(own);
-        slots = rest;
-    }
-    state.scalars = scalars;
-    moved.sqrt()
 }
 
 /// Appends what was seen of a layer; what its curve does not have is left out.

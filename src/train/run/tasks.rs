@@ -1,5 +1,6 @@
 //! How the tasks pull at what they share, looked at after each epoch on the same rows, so that its curve tells of the weights alone.
 
+use super::room::OwnRoom;
 use crate::data::{BatchBuffer, DataError};
 use crate::nn::{Network, Noise, TaskGradients, Workspace, task_gradients};
 use crate::num::Real;
@@ -15,17 +16,21 @@ const SHARE: usize = 32;
 /// But no fewer: batch normalisation needs two, and a slope of one row says little.
 const LEAST_ROWS: usize = 8;
 
-/// The rows, and the room for a slope beside that of the steps.
+/// The rows, and room for them where that of the run is too small.
 pub(super) struct TaskProbe<T: 'static> {
     batch: BatchBuffer<T>,
     lists: Lists<T>,
-    space: Workspace<T>,
-    gradient: Vec<T>,
+    own: Option<OwnRoom<T>>,
 }
 
 impl<T: Real> TaskProbe<T> {
     /// Makes ready; `None` for a network of one task, and where statistics are switched off.
-    pub fn new(plan: &Plan, network: &Network, data: &Dataset<T>) -> Result<Option<TaskProbe<T>>, DataError> {
+    pub fn new(
+        plan: &Plan,
+        network: &Network,
+        data: &Dataset<T>,
+        space: &Workspace<T>,
+    ) -> Result<Option<TaskProbe<T>>, DataError> {
         if plan.architecture.heads.len() < 2 || plan.record.layer_statistics == Switch::Off {
             return Ok(None);
         }
@@ -40,24 +45,21 @@ impl<T: Real> TaskProbe<T> {
         rows.dedup();
         let mut batch = train.buffer(rows.len());
         train.gather(&rows, &mut batch)?;
-        Ok(Some(TaskProbe {
-            space: network.workspace(rows.len(), plan.threads),
-            gradient: vec![T::ZERO; network.layout().len()],
-            lists: Lists::default(),
-            batch,
-        }))
+        Ok(Some(TaskProbe { own: OwnRoom::new(network, rows.len(), space), lists: Lists::default(), batch }))
     }
 
-    /// Appends `gradient_norm/NAME` of each task and `gradient_cosine/NAME/OTHER` of each pair.
+    /// Appends `gradient_norm/NAME` of each task and `gradient_cosine/NAME/OTHER` of each pair. `room`: the run's work space and gradient.
     pub fn append(
         &mut self,
         network: &Network,
         parameters: &[T],
         buffers: &[T],
         noise: Noise,
+        room: (&mut Workspace<T>, &mut [T]),
         metrics: &mut Vec<(String, f64)>,
     ) {
-        let TaskProbe { batch, lists, space, gradient } = self;
+        let TaskProbe { batch, lists, own } = self;
+        let (space, gradient) = OwnRoom::or(own, room.0, room.1);
         let examples = &batch.examples;
         let TaskGradients { norms, cosines } = lists.with_batch(examples, 0..examples.rows, true, |batch| {
             task_gradients(network, parameters, buffers, batch, noise, space, gradient)
