@@ -8,7 +8,7 @@ use super::kernel::parts;
 use super::kernel::pool::Pool;
 
 /// Below this many multiply-adds for each thread another one costs more than it brings.
-const WORTH_A_THREAD: usize = 1 << 20;
+const WORTH_A_THREAD: usize = 1 << 18;
 
 /// The threads of one training or one evaluation; clones share them. They start with the first work that is worth it.
 #[derive(Clone, Debug)]

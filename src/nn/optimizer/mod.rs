@@ -9,15 +9,15 @@
 mod adadelta;
 mod adagrad;
 mod adam;
+mod apply;
 mod lbfgs;
 mod nadam;
 mod rmsprop;
 mod sgd;
 
-use std::ops::Range;
-
 use super::layout::{Layout, Role, Segment};
-use crate::num::{Pass, Real, Threads, prefetch, run, zeros};
+use crate::num::{Real, Threads, zeros};
+use apply::{Coupled, Decoupled, Take, Use};
 
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
@@ -77,15 +77,6 @@ pub const SCALARS: usize = 2;
 /// Most slots that an element-wise method has.
 const SLOTS: usize = 3;
 
-/// How many rows ahead of its turn a row of a table is asked for.
-const AHEAD: usize = 4;
-
-/// Elements that go through a step together, in registers.
-const TOGETHER: usize = 16;
-
-/// What an element costs, in multiply-adds of a product: most of it is memory.
-const COST: usize = 16;
-
 /// What the loop knows of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepInfo {
@@ -123,7 +114,7 @@ pub enum Sparse {
 }
 
 /// A step as a method sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Step {
     /// This step of the tensor, from 1.
     t: f64,
@@ -165,137 +156,6 @@ trait Rule {
 trait Element<T>: Copy + Sync {
     /// Gives the new parameter for `p` with the slope `g`, and changes its slots; those beyond [`Rule::slots`] are 0 and are not kept.
     fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T;
-}
-
-/// The decay of the weights added to the slope.
-#[derive(Clone, Copy)]
-struct Coupled<T, E> {
-    decay: T,
-    element: E,
-}
-
-impl<T: Real, E: Element<T>> Element<T> for Coupled<T, E> {
-    #[inline(always)]
-    fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T {
-        self.element.step(p, self.decay.mul_add(p, g), slots)
-    }
-}
-
-/// The decay of the weights before the step, and no part of the slope.
-#[derive(Clone, Copy)]
-struct Decoupled<T, E> {
-    keep: T,
-    element: E,
-}
-
-impl<T: Real, E: Element<T>> Element<T> for Decoupled<T, E> {
-    #[inline(always)]
-    fn step(self, p: T, g: T, slots: &mut [T; SLOTS]) -> T {
-        self.element.step(p * self.keep, g, slots)
-    }
-}
-
-/// A step of one tensor, of a part of it, or of some of its rows. All slices begin with the same element.
-struct Update<'a, T, E> {
-    element: E,
-    params: &'a mut [T],
-    gradient: &'a [T],
-    /// As many as `count` says, then empty ones.
-    slots: [&'a mut [T]; SLOTS],
-    count: usize,
-    /// The rows that step, and their width; `None`: all.
-    rows: Option<(&'a [u32], usize)>,
-}
-
-impl<T: Real, E: Element<T>> Update<'_, T, E> {
-    /// Takes the step; a whole tensor that is worth it in parts.
-    fn take(self, threads: &Threads) {
-        let parts = if self.rows.is_some() { 1 } else { threads.worth(COST * self.params.len()) };
-        if parts == 1 {
-            return run(self);
-        }
-        let Update { element, params, gradient, slots: [first, second, third], count, .. } = self;
-        threads.run_on([params, first, second, third], TOGETHER, parts, |range, [params, first, second, third]| {
-            let slots = [first, second, third];
-            run(Update { element, params, gradient: &gradient[range], slots, count, rows: None });
-        });
-    }
-}
-
-impl<T: Real, E: Element<T>> Pass for Update<'_, T, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        match self.count {
-            0 => self.with_slots::<0>(),
-            1 => self.with_slots::<1>(),
-            2 => self.with_slots::<2>(),
-            _ => self.with_slots::<SLOTS>(),
-        }
-    }
-}
-
-impl<T: Real, E: Element<T>> Update<'_, T, E> {
-    #[inline(always)]
-    fn with_slots<const N: usize>(mut self) {
-        match self.rows {
-            None => self.range::<N>(0..self.params.len()),
-            Some((rows, width)) => {
-                for (place, &row) in rows.iter().enumerate() {
-                    if let Some(&next) = rows.get(place + AHEAD) {
-                        let next = next as usize * width..(next as usize + 1) * width;
-                        self.slots[..N].iter().for_each(|slot| prefetch(&slot[next.clone()]));
-                        prefetch(&self.params[next.clone()]);
-                        prefetch(&self.gradient[next]);
-                    }
-                    self.range::<N>(row as usize * width..(row as usize + 1) * width);
-                }
-            }
-        }
-    }
-
-    /// Copies of as many elements as a register holds, so that the compiler sees that nothing overlaps.
-    #[inline(always)]
-    fn range<const N: usize>(&mut self, range: Range<usize>) {
-        let mut slots = self.slots.iter_mut();
-        let mut slots: [&mut [T]; N] =
-            std::array::from_fn(|_| slots.next().map_or(&mut [][..], |slot| &mut slot[range.clone()]));
-        let (params, gradient) = (&mut self.params[range.clone()], &self.gradient[range]);
-        let whole = params.len() / TOGETHER * TOGETHER;
-        for at in (0..whole).step_by(TOGETHER) {
-            step_some::<T, E, N, TOGETHER>(self.element, at, params, gradient, &mut slots);
-        }
-        for at in whole..params.len() {
-            step_some::<T, E, N, 1>(self.element, at, params, gradient, &mut slots);
-        }
-    }
-}
-
-/// Steps elements `at..at + COUNT`.
-#[inline(always)]
-fn step_some<T: Real, E: Element<T>, const N: usize, const COUNT: usize>(
-    element: E,
-    at: usize,
-    params: &mut [T],
-    gradient: &[T],
-    slots: &mut [&mut [T]; N],
-) {
-    let (mut p, mut g, mut s) = ([T::ZERO; COUNT], [T::ZERO; COUNT], [[T::ZERO; COUNT]; SLOTS]);
-    p.copy_from_slice(&params[at..at + COUNT]);
-    g.copy_from_slice(&gradient[at..at + COUNT]);
-    for (copy, slot) in s.iter_mut().zip(&*slots) {
-        copy.copy_from_slice(&slot[at..at + COUNT]);
-    }
-    for i in 0..COUNT {
-        let mut own = [s[0][i], s[1][i], s[2][i]];
-        p[i] = element.step(p[i], g[i], &mut own);
-        [s[0][i], s[1][i], s[2][i]] = own;
-    }
-    params[at..at + COUNT].copy_from_slice(&p);
-    for (copy, slot) in s.iter().zip(slots) {
-        slot[at..at + COUNT].copy_from_slice(copy);
-    }
 }
 
 /// The table of element-wise methods: a new one is its file, its variant and a line here.
@@ -396,15 +256,18 @@ impl Optimizer {
         threads: &Threads,
     ) {
         with_rule!(&self.method, rule => {
+            let mut known = None;
             for (index, segment) in layout.segments().iter().enumerate() {
-                self.step_segment(rule, info, (index, segment), rows(index), params, gradient, state, threads);
+                let tensor = (index, segment);
+                self.step_segment(rule, info, tensor, rows(index), params, gradient, state, threads, &mut known);
             }
         }, lbfgs => ());
     }
 
-    fn step_segment<T: Real>(
+    /// `known`: what the step before this one was, and what it does to an element: nearly always the same, and powers take long.
+    fn step_segment<T: Real, R: Rule>(
         &self,
-        rule: &impl Rule,
+        rule: &R,
         info: StepInfo,
         (index, segment): (usize, &Segment),
         rows: Rows<'_>,
@@ -412,6 +275,7 @@ impl Optimizer {
         gradient: &[T],
         state: &mut State<T>,
         threads: &Threads,
+        known: &mut Option<(Step, R::Element<T>)>,
     ) {
         let decays = self.decays(segment.role);
         let touched = match rows {
@@ -430,7 +294,11 @@ impl Optimizer {
             memory: *memory,
         };
         *memory = rule.memory(Some(&step));
-        let element = rule.element::<T>(&step);
+        let element = match *known {
+            Some((before, element)) if before == step => element,
+            _ => rule.element::<T>(&step),
+        };
+        *known = Some((step, element));
         let rows = touched.map(|touched| (touched, segment.shape.get(1).copied().unwrap_or(1)));
         let (params, gradient) = (&mut params[segment.range()], &gradient[segment.range()]);
         let count = state.slots.len();
@@ -455,32 +323,6 @@ impl Optimizer {
             // The gradient itself stays as it is: of an embedding table only touched rows are cleared before the next.
             what.with(Coupled { decay: T::from_f64(self.weight_decay), element })
         }
-    }
-}
-
-/// What is done with an element's step once it is known.
-trait Use<T> {
-    type Output;
-
-    fn with<E: Element<T>>(self, element: E) -> Self::Output;
-}
-
-/// Takes the step of a tensor.
-struct Take<'a, T> {
-    params: &'a mut [T],
-    gradient: &'a [T],
-    slots: [&'a mut [T]; SLOTS],
-    count: usize,
-    rows: Option<(&'a [u32], usize)>,
-    threads: &'a Threads,
-}
-
-impl<T: Real> Use<T> for Take<'_, T> {
-    type Output = ();
-
-    fn with<E: Element<T>>(self, element: E) {
-        let Take { params, gradient, slots, count, rows, threads } = self;
-        Update { element, params, gradient, slots, count, rows }.take(threads);
     }
 }
 

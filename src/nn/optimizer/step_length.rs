@@ -1,6 +1,7 @@
 //! How far a step would go, without taking it: for reports.
 
-use super::{Element, Method, Optimizer, Rule, SCALARS, SLOTS, State, Step, StepInfo, Update, Use};
+use super::apply::{Update, Use};
+use super::{Element, Method, Optimizer, Rule, SCALARS, SLOTS, State, Step, StepInfo};
 use crate::nn::layout::Layout;
 use crate::num::{Real, reduce, run};
 
