@@ -1,7 +1,8 @@
 //! The bare training loop of the workloads of `bench/`, and small works to count the instructions of.
 //!
 //! `cargo bench --bench loops -- W1,W5 --threads 2`: µs a step, by CPU time, of `train::fit` alone: no server, no metrics kept, no checkpoints. What a
-//! job through the API costs more is the server's.
+//! job through the API costs more is the server's. `--epochs 50 --repeats 40`: so many epochs, the least of so many runs; with the epochs of
+//! `bench/workloads.py` that is what `bench/ours.py` measures with the server around it.
 //! `cargo bench --bench loops -- count NAME TIMES`: does one small work so many times; `scripts/instructions` counts.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -134,12 +135,20 @@ fn main() {
         return count(arguments.get(1).map_or("", String::as_str), times);
     }
     let threads = after("--threads").and_then(|threads| threads.parse().ok()).unwrap_or(1);
+    let epochs: Option<u64> = after("--epochs").and_then(|epochs| epochs.parse().ok());
+    let repeats: usize = after("--repeats").and_then(|repeats| repeats.parse().ok()).unwrap_or(1).max(1);
     let wanted = arguments.first().filter(|first| first.starts_with('W')).map_or("W1,W2,W3,W4,W5,W6", String::as_str);
     println!("bare loop, {threads} thread(s)");
     for workload in WORKLOADS.iter().filter(|workload| wanted.split(',').any(|name| name == workload.name)) {
         // The time of many epochs less that of one, as `bench/ours.py` takes it.
-        let (short, long) = (train(workload, 1, threads), train(workload, 1 + workload.epochs, threads));
-        let steps = (workload.rows.div_ceil(workload.batch) as u64 * workload.epochs) as f64;
+        let epochs = epochs.unwrap_or(workload.epochs);
+        let least = |epochs: u64| {
+            let runs: Vec<(f64, f64)> = (0..repeats).map(|_| train(workload, epochs, threads)).collect();
+            let least = |of: fn(&(f64, f64)) -> f64| runs.iter().map(of).fold(f64::INFINITY, f64::min);
+            (least(|run| run.0), least(|run| run.1))
+        };
+        let (short, long) = (least(1), least(1 + epochs));
+        let steps = (workload.rows.div_ceil(workload.batch) as u64 * epochs) as f64;
         println!(
             "{}: {:>10.2} µs a step by CPU time, {:>10.2} by wall time",
             workload.name,

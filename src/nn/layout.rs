@@ -36,6 +36,7 @@ pub struct Segment {
 
 impl Segment {
     /// Number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -46,6 +47,7 @@ impl Segment {
     }
 
     /// Its place in the flat vector.
+    #[inline]
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len()
     }
@@ -68,11 +70,13 @@ impl Layout {
     }
 
     /// All tensors in the order of their offsets.
+    #[inline]
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
     /// Length of the flat vector.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
