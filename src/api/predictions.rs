@@ -205,7 +205,8 @@ fn of_rows(model: &Model, sent: &Sent<'_>, include: &[String]) -> Result<Predict
     if predicted.faults.is_empty() {
         return Ok((predicted, prepared.included, prepared.warnings));
     }
-    let faults = predicted.faults.iter().map(|fault| sent.fault(fault.row, &fault.column, fault.detail.clone()));
+    let told = predicted.faults.iter().take(input::MOST_FAULTS);
+    let faults = told.map(|fault| sent.fault(fault.row, &fault.column, fault.detail.clone()));
     Err(Problem::faults(Kind::InvalidRows, faults.collect()))
 }
 

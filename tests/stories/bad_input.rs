@@ -124,4 +124,14 @@ fn a_prediction_with_a_wrong_type_names_row_and_column() {
     let problem = server.post(&path, &json!({"rows": [short]})).problem(422, "invalid_rows");
     assert!(problem.to_string().contains("petal_width"), "{problem:#}");
     assert_eq!(server.post(&path, &json!({"rows": [good]})).status, 200);
+
+    // Very many faults make a short answer all the same.
+    let many = [json!({"rows": vec![json!({}); 20_000]}), json!({"rows": vec![1; 20_000]})];
+    let wrong = vec![json!("wide"); 20_000];
+    let columns = json!({"sepal_length": wrong, "sepal_width": wrong, "petal_length": wrong, "petal_width": wrong});
+    for body in many.into_iter().chain([json!({"columns": columns})]) {
+        let problem = server.post(&path, &body).problem(422, "invalid_rows");
+        let told = problem["errors"].as_array().unwrap().len();
+        assert!((100..110).contains(&told), "{told} faults are told");
+    }
 }

@@ -112,7 +112,12 @@ fn a_missing_column_is_told_before_the_first_byte() {
     let errors = problem["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 2, "{problem:#}");
     assert!(errors.iter().any(|error| error["detail"].as_str().unwrap().contains("petal_lenght")), "{problem:#}");
-    post(&server, &path, &LINES, "{\"sepal_length\": 1}\n").problem(422, "invalid_rows");
+    // What is there under its own name is not what is meant by another one.
+    let problem = post(&server, &path, &LINES, "{\"sepal_length\": 1}\n").problem(422, "invalid_rows");
+    let rows = server.post(&path, &json!({"rows": [{"sepal_length": 1}]})).problem(422, "invalid_rows");
+    for told in [problem["errors"].to_string(), rows["errors"].to_string()] {
+        assert!(told.contains("`sepal_width` is missing") && !told.contains("is it"), "{told}");
+    }
     post(&server, &path, &CSV, "").problem(422, "invalid_rows");
     server.post(&path, &json!({"rows": [], "columns": {}})).problem(422, "invalid_body");
     server.post(&path, &json!({"row": []})).problem(422, "invalid_body");

@@ -9,6 +9,8 @@ use crate::api::models::Model;
 use crate::api::problem::{Fault, Kind, Problem, shortened};
 use crate::data::Cell;
 
+/// Rows behind so many faults are not looked at: a body of nothing but faults must not make an answer that is many times as large.
+pub(super) const MOST_FAULTS: usize = 100;
 /// At most so many unknown columns are named in warnings.
 const NAMED: usize = 20;
 
@@ -32,7 +34,7 @@ impl Matched {
         for name in encoder.input_columns() {
             match place(name) {
                 Some(at) => inputs.push(at),
-                None => faults.push(missing(name, header)),
+                None => faults.push(missing(name, header, model)),
             }
         }
         let mut included = Vec::new();
@@ -49,8 +51,16 @@ impl Matched {
     }
 }
 
-fn missing(name: &str, header: &[&str]) -> Fault {
-    let near = nearest(name, header.iter().copied()).map_or(String::new(), |near| format!("; is it `{near}`?"));
+/// Those of some names that are no column the model knows.
+fn strange<'n>(model: &Model, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let inputs: BTreeSet<&str> = model.predictor.encoder().input_columns().into_iter().collect();
+    names.filter(|name| !inputs.contains(name) && !model.known.contains(*name)).collect()
+}
+
+fn missing(name: &str, header: &[&str], model: &Model) -> Fault {
+    // What is there under a name of its own is not this column misspelt.
+    let others = strange(model, header.iter().copied());
+    let near = nearest(name, others.into_iter()).map_or(String::new(), |near| format!("; is it `{near}`?"));
     Fault {
         column: Some(name.to_owned()),
         detail: format!("the input column `{name}` is missing{near}"),
@@ -60,9 +70,7 @@ fn missing(name: &str, header: &[&str]) -> Fault {
 
 /// A warning for each column that the model has never seen.
 fn unknown<'a>(model: &Model, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let inputs: BTreeSet<&str> = model.predictor.encoder().input_columns().into_iter().collect();
-    let strange: Vec<&str> =
-        names.filter(|name| !inputs.contains(name) && !model.known.contains(*name)).take(NAMED + 1).collect();
+    let strange = strange(model, names);
     let mut warnings: Vec<String> = strange
         .iter()
         .take(NAMED)
@@ -126,8 +134,8 @@ pub(super) fn rows(body: &Value) -> Result<Sent<'_>, Problem> {
     if let Some(rows) = fields.get("rows") {
         let wrong = |at: usize| Fault::at(format!("/rows/{at}"), "must be an object with a value for each column");
         let rows = rows.as_array().ok_or_else(|| body_fault("/rows", "must be a list of objects"))?;
-        let faults: Vec<Fault> =
-            rows.iter().enumerate().filter(|(_, row)| !row.is_object()).map(|(at, _)| wrong(at)).collect();
+        let no_objects = rows.iter().enumerate().filter(|(_, row)| !row.is_object());
+        let faults: Vec<Fault> = no_objects.map(|(at, _)| wrong(at)).take(MOST_FAULTS).collect();
         if !faults.is_empty() {
             return Err(Problem::faults(Kind::InvalidRows, faults));
         }
@@ -159,6 +167,9 @@ impl<'a> Sent<'a> {
                 let mut cells = Vec::with_capacity(rows * matched.inputs.len());
                 let mut faults = Vec::new();
                 for row in 0..*rows {
+                    if faults.len() >= MOST_FAULTS {
+                        break;
+                    }
                     for at in &matched.inputs {
                         let value = columns.get(*at).and_then(|column| column.get(row)).unwrap_or(&Value::Null);
                         let name = names.get(*at).copied().unwrap_or("");
@@ -177,12 +188,15 @@ impl<'a> Sent<'a> {
                 let mut cells = Vec::with_capacity(rows.len() * inputs.len());
                 let mut faults = Vec::new();
                 for (at, row) in rows.iter().enumerate() {
+                    if faults.len() >= MOST_FAULTS {
+                        break;
+                    }
                     for name in &inputs {
                         match row.get(*name) {
                             Some(value) => push(&mut cells, &mut faults, value, |detail| self.fault(at, name, detail)),
                             None => {
                                 let keys: Vec<&str> = row.keys().map(String::as_str).collect();
-                                let detail = missing(name, &keys).detail;
+                                let detail = missing(name, &keys, model).detail;
                                 faults.push(self.fault(at, name, format!("{detail}; null stands for no value")));
                             }
                         }
