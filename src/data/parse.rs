@@ -91,13 +91,11 @@ fn short_number(cell: &[u8], decimal: u8) -> Option<f64> {
 /// The number nearest to these digits, `behind` of them behind the mark. `None` where there are none, or too many.
 #[inline]
 pub(super) fn plain_number(negative: bool, whole: u64, digits: usize, behind: usize) -> Option<f64> {
-    const POWERS: [f64; 19] =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
     if digits == 0 || digits > 18 {
         return None;
     }
     // Where whole number and power of ten are exact in an f64, their quotient is the nearest number (Clinger 1990).
-    let x = if whole <= 1 << 53 { whole as f64 / POWERS[behind] } else { quotient(whole, behind) };
+    let x = if whole <= 1 << 53 { whole as f64 / EXACT_POWERS_OF_TEN[behind] } else { quotient(whole, behind) };
     // The sign's bit, without a branch: signs cannot be foreseen.
     Some(f64::from_bits(x.to_bits() | u64::from(negative) << 63))
 }
@@ -114,11 +112,22 @@ fn quotient(whole: u64, power: usize) -> f64 {
     nearest * f64::from_bits(u64::from(1023 - shift) << 52)
 }
 
-const POWERS_OF_TEN: [u64; 19] = {
+pub(super) const POWERS_OF_TEN: [u64; 19] = {
     let mut powers = [1; 19];
     let mut i = 1;
     while i < powers.len() {
         powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+/// The same; each is exact in an f64, up to the 22nd.
+const EXACT_POWERS_OF_TEN: [f64; 19] = {
+    let mut powers = [1.0; 19];
+    let mut i = 0;
+    while i < powers.len() {
+        powers[i] = POWERS_OF_TEN[i] as f64;
         i += 1;
     }
     powers

@@ -4,7 +4,7 @@ use super::blocks::Block;
 use super::source::{check_row, not_utf8};
 use super::{Detected, Limits};
 use crate::data::error::FileFault;
-use crate::data::parse::{Markers, is_code, parse_number, plain_number};
+use crate::data::parse::{Markers, POWERS_OF_TEN, is_code, parse_number, plain_number};
 
 /// What all blocks of a file have in common.
 pub(super) struct Form<'a> {
@@ -236,7 +236,7 @@ fn number(bytes: &[u8], at: usize, decimal: u8) -> Option<(f64, usize)> {
     Some((x, end))
 }
 
-/// Digits that are too many for a whole number of 64 bits: the library finds the nearest.
+/// More digits than [`plain_number`] takes: the library finds the nearest.
 fn long_number(cell: &[u8], digits: usize, decimal: u8) -> Option<f64> {
     if decimal != b'.' || digits == 0 {
         return None;
@@ -269,8 +269,8 @@ impl Digits {
         while let Some((first, second)) = bytes.get(at..).and_then(two_words) {
             let (count, digits) = eight(first, 8);
             let (more, others) = eight(second, if count == 8 { 8 } else { 0 });
-            self.whole = self.whole.wrapping_mul(POWERS[count]).wrapping_add(digits);
-            self.whole = self.whole.wrapping_mul(POWERS[more]).wrapping_add(others);
+            self.whole = self.whole.wrapping_mul(POWERS_OF_TEN[count]).wrapping_add(digits);
+            self.whole = self.whole.wrapping_mul(POWERS_OF_TEN[more]).wrapping_add(others);
             self.count += count + more;
             at += count + more;
             if count + more < 16 {
@@ -291,8 +291,6 @@ impl Digits {
         Some(at)
     }
 }
-
-const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 #[inline]
 fn two_words(bytes: &[u8]) -> Option<(u64, u64)> {

@@ -39,9 +39,15 @@ impl Builder<'_> {
             let rows = start..parsed.rows.min(start + ROWS);
             for (place, column) in table.columns().iter_mut().enumerate() {
                 let taken = if parsed.is_as_text(place) {
-                    take_texts(column, parsed, place, rows.clone(), form)
+                    // Every cell with a value is among the others.
+                    take_rows(column, parsed, place, rows.clone(), form, |column, rows| {
+                        column.push_missing_rows(rows.len());
+                    })
                 } else if column.takes_numbers() {
-                    take_numbers(column, parsed, place, rows.clone(), form)
+                    let numbers = parsed.values(place);
+                    take_rows(column, parsed, place, rows.clone(), form, |column, rows| {
+                        column.push_numbers(&numbers[rows]);
+                    })
                 } else {
                     let cells = late[place].get_or_insert_with(|| form.cells(parsed, place).skip(start));
                     cells.take(rows.len()).try_for_each(|(line, cell)| push(column, cell, line, place, form))
@@ -63,39 +69,22 @@ fn push(column: &mut ColumnBuilder, cell: &[u8], line: u64, place: usize, form: 
     column.push(cell, line, form.markers).map_err(|_| not_utf8(line, format!("\"{}\"", form.names[place])).into())
 }
 
-/// Takes a column of which every cell with a value was told.
-fn take_texts(
+/// Takes some rows of a column: its other cells one by one, and with `rest` the rows between them.
+fn take_rows(
     column: &mut ColumnBuilder,
     parsed: &Parsed,
     place: usize,
     rows: std::ops::Range<usize>,
     form: &Form<'_>,
+    rest: impl Fn(&mut ColumnBuilder, std::ops::Range<usize>),
 ) -> Result<(), DataError> {
     let mut next = rows.start;
     for other in parsed.others(place, &rows) {
-        column.push_missing_rows(other.row as usize - next);
+        rest(column, next..other.row as usize);
         push(column, parsed.cell(other), parsed.line(other), place, form)?;
         next = other.row as usize + 1;
     }
-    column.push_missing_rows(rows.end - next);
-    Ok(())
-}
-
-/// Takes a column of numbers with a text here and there.
-fn take_numbers(
-    column: &mut ColumnBuilder,
-    parsed: &Parsed,
-    place: usize,
-    rows: std::ops::Range<usize>,
-    form: &Form<'_>,
-) -> Result<(), DataError> {
-    let (numbers, mut next) = (parsed.values(place), rows.start);
-    for other in parsed.others(place, &rows) {
-        column.push_numbers(&numbers[next..other.row as usize]);
-        push(column, parsed.cell(other), parsed.line(other), place, form)?;
-        next = other.row as usize + 1;
-    }
-    column.push_numbers(&numbers[next..rows.end]);
+    rest(column, next..rows.end);
     Ok(())
 }
 

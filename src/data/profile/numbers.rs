@@ -96,6 +96,7 @@ struct Bins {
 impl Bins {
     #[inline]
     fn of(&self, x: f64) -> usize {
+        // By way of i32, which wide registers convert to.
         (((x - self.min) * self.scale) as i32).min(FINE as i32 - 1).max(0) as usize
     }
 }

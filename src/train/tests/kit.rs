@@ -149,6 +149,7 @@ pub fn without_labels<T>(mut examples: Examples<T>, missing: impl Fn(usize) -> b
 #[derive(Default)]
 pub struct Diary {
     pub epochs: Vec<(u64, Vec<(String, f64)>)>,
+    pub layers: Vec<Vec<(String, f64)>>,
     pub patience: Vec<Option<u64>>,
     pub steps: Vec<(u64, Vec<(String, f64)>)>,
     pub sets: Vec<CheckpointSet>,
@@ -173,6 +174,7 @@ pub fn value(metrics: &[(String, f64)], name: &str) -> Option<f64> {
 impl Observer for Diary {
     fn epoch(&mut self, report: &EpochReport<'_>) {
         self.epochs.push((report.at.epoch, report.metrics.to_vec()));
+        self.layers.push(report.layers.to_vec());
         self.patience.push(report.patience_left);
     }
     fn step(&mut self, report: &StepReport<'_>) {

@@ -273,6 +273,40 @@ fn several_tasks_tell_how_they_pull_at_what_they_share() {
     assert!(watched == unwatched && watched != weights, "looking must not change a bit");
 }
 
+/// Batches of 8 leave too little room for a look, batches of 128 are where the look works in the room of the steps.
+#[test]
+fn a_look_into_the_layers_changes_no_bit_and_sees_the_same_in_any_room() {
+    let mut plan = plan_with_words();
+    plan.optimizer = Optimizer::new(Method::Adam(Adam::default()), 0.0);
+    plan.epochs = 3;
+    let data = Dataset::<f64> {
+        train: examples(&plan, 300, 1).into(),
+        validation: Some(examples(&plan, 600, 2).into()),
+        test: None,
+    };
+    let mut seen = Vec::new();
+    for size in [8, 128] {
+        plan.batching = Batching::Rows { size, shuffle: true };
+        // At rate 0 the weights stay, so slopes and activations of the same rows are the same, whatever the steps left behind.
+        plan.optimizer.learning_rate = 0.0;
+        seen.push(run(&plan, &data).1.layers);
+        plan.optimizer.learning_rate = 0.01;
+        let trained = |plan: &Plan| {
+            let (outcome, diary) = run(plan, &data);
+            (decoded(&outcome.set.last).parameters::<f64>(), diary.epochs)
+        };
+        let watched = trained(&plan);
+        plan.record.layer_statistics = Switch::Off;
+        let unwatched = trained(&plan);
+        plan.record.layer_statistics = Switch::default();
+        assert!(watched.0 == unwatched.0, "looking must not change a bit, batches of {size}");
+        assert!(watched.1.len() == 4 && watched.1[3].1.iter().any(|(name, _)| name == "val_loss"));
+    }
+    let norms: Vec<f64> = seen[0].iter().filter_map(|look| value(look, "layer/hidden.0/gradient_norm")).collect();
+    assert!(norms.len() >= 3 && norms.iter().all(|norm| *norm > 0.0), "{seen:?}");
+    assert_eq!(seen[0], seen[1]);
+}
+
 #[test]
 fn the_plateau_cuts_the_rate_and_says_so() {
     let mut plan = plan();
