@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -24,12 +24,23 @@ use crate::worker;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes nothing of its answer for so long is let go.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So many clients may have come before they are accepted; the system has a bound of its own. Whom this one turns away tries
+/// again only after a second, and the usual 128 turn away a burst of a thousand.
+const BACKLOG: u32 = 4096;
 /// After a failed accept (no file handles left) the loop rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// Binds the listening socket.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restarted server takes its port at once; on Windows the option would let a second server take it too.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| StartError::Bind { address, source })
 }
 
 /// Accepts and answers until `stop`, then lets open answers and running jobs end for at most `drain`.

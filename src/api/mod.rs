@@ -66,7 +66,7 @@ pub async fn serve(
     config.refuse_exposure()?;
     let draining = CancellationToken::new();
     // The address first: a server that cannot listen must not take the jobs of the one that does.
-    let listener = listener::bind(config.listen).await?;
+    let listener = listener::bind(config.listen)?;
     let store = Store::open(&config.data_dir).await?;
     store.keep_free(config.limits.keep_free_bytes);
     let workers = worker::Pool::start(

@@ -27,6 +27,10 @@ async fn server(State(app): State<App>, Query(()): Query<()>) -> Result<axum::Js
         "authentication": if app.api_key().is_some() { "bearer" } else { "none" },
         "draining": app.draining().is_cancelled(),
         "workers": {"count": app.worker_count(), "running": app.workers().running()},
+        "open": {
+            "waits": limits.waits.saturating_sub(app.waits().available_permits()),
+            "streams": app.streams().taken(),
+        },
         "limits": {
             "upload_bytes": limits.upload_bytes,
             "json_bytes": limits.json_bytes,

@@ -41,6 +41,11 @@ impl Places {
         Places { most, most_per_client, taken: Arc::default() }
     }
 
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
     /// Takes a place for a client, until the value is dropped.
     pub(crate) fn take(&self, client: Peer) -> Result<Place, Problem> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -43,9 +43,9 @@ fn a_thousand_waiting_requests_cost_no_thread_and_no_time_and_are_all_answered()
     let threads = server.proc_number("status", "Threads:");
     let ask = format!("GET /v1/jobs/{id}?wait=60 HTTP/1.1\r\nhost: HOST\r\n\r\n");
     let mut waiting: Vec<TcpStream> = (0..CROWD).map(|_| server.connect(&ask)).collect();
-    // Answered by the same reactor after all that came before: the waiting requests are in.
-    for _ in 0..5 {
-        server.get("/v1/server").ok();
+    let began = Instant::now();
+    while server.get("/v1/server").ok()["open"]["waits"] != CROWD {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", server.log());
     }
     let (before, began) = (server.processor_time(), Instant::now());
     let waited = server.get(&format!("/v1/jobs/{id}?wait=3")).ok();
@@ -77,6 +77,29 @@ fn a_thousand_waiting_requests_cost_no_thread_and_no_time_and_are_all_answered()
     for socket in &mut waiting {
         let answer = read_until(socket, "\"status\":\"cancelled\"");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[test]
+fn a_crowd_that_comes_while_the_server_is_held_up_gets_in_and_is_answered() {
+    let server = Server::start();
+    let address = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    // The system bounds how many may stand before the door of any server.
+    let bound = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux");
+    let crowd = CROWD.min(bound.trim().parse().unwrap());
+    server.tell("STOP");
+    let mut clients: Vec<TcpStream> = (0..crowd)
+        .map(|nth| {
+            let connected = TcpStream::connect_timeout(&address, Duration::from_secs(5));
+            let mut socket = connected.unwrap_or_else(|error| panic!("client {nth} stands outside: {error}"));
+            socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            socket.write_all(format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    server.tell("CONT");
+    for socket in &mut clients {
+        assert!(read_until(socket, "\r\n\r\n").starts_with("HTTP/1.1 200"));
     }
 }
 
@@ -124,6 +147,7 @@ fn streams_are_bounded_in_total_and_for_each_client_and_a_closed_one_makes_room(
     for socket in &mut open {
         assert!(read_until(socket, ": stream").starts_with("HTTP/1.1 200"));
     }
+    assert_eq!(server.get("/v1/server").ok()["open"], json!({"waits": 0, "streams": 3}));
     let refused = server.send("GET", &format!("/v1/jobs/{id}/events"), &[("accept", "text/event-stream")], None);
     assert_eq!(refused.header("retry-after"), Some("5"));
     let problem = refused.problem(429, "too_many_requests");

@@ -170,10 +170,14 @@ impl Server {
 
     /// Sends the server a signal that ends it, and waits until it has.
     pub fn signal(&mut self, name: &str) -> ExitStatus {
-        let mut child = self.child.take().expect("the server runs");
-        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().expect("kill");
+        self.tell(name);
+        self.child.take().expect("the server runs").wait().expect("wait")
+    }
+
+    /// Holds the server's process up, or lets it go on (`STOP`, `CONT`).
+    pub fn tell(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().expect("kill");
         assert!(sent.success());
-        child.wait().expect("wait")
     }
 
     /// Asks for the server's health again and again while something is done to it; each answer must come within a second.
