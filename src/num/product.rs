@@ -6,7 +6,7 @@
 //! Shapes: `a` is `[m, k]`, `b` is `[k, n]`, `c` is `[m, n]`, each row-major or given transposed by its [`Matrix`].
 
 use super::kernel::isa::{Set, set};
-use super::kernel::product::{Job, WIDEST};
+use super::kernel::product::{Job, WIDEST, room};
 use super::{Real, threads::Threads};
 
 /// A matrix in memory: element (i, j) is `values[i * row_step + j * column_step]`.
@@ -42,12 +42,13 @@ impl<'a, T> Matrix<'a, T> {
 #[derive(Clone, Debug, Default)]
 pub struct Packed<T> {
     panels: Vec<T>,
+    turned: Vec<T>,
 }
 
 impl<T: Real> Packed<T> {
     /// Room for products of up to `k` on up to `threads` threads.
     pub fn with_capacity(k: usize, threads: usize) -> Self {
-        Packed { panels: vec![T::ZERO; WIDEST * k * threads] }
+        Packed { panels: vec![T::ZERO; WIDEST * k * threads], turned: Vec::new() }
     }
 }
 
@@ -65,18 +66,11 @@ pub fn product<T: Real>(
     packed: &mut Packed<T>,
     threads: &Threads,
 ) {
-    let (m, k, n) = shape;
-    let parts = threads.worth(m * k * n);
-    if n != 1 {
-        return product_with(set(), parts, a, b, bias, c, shape, packed, threads);
-    }
-    // A single column would fill one place of a register. Its transpose is a single row and lies in memory the same.
-    product_with(set(), parts, b.turned(), a.turned(), None, c, (n, k, m), packed, threads);
-    if let Some(bias) = bias {
-        c[..m].iter_mut().for_each(|c| *c += bias[0]);
-    }
+    let parts = threads.worth(shape.0 * shape.1 * shape.2);
+    product_with(set(), parts, a, b, bias, c, shape, packed, threads);
 }
 
+#[inline(always)]
 fn product_with<T: Real>(
     set: Set,
     parts: usize,
@@ -88,11 +82,66 @@ fn product_with<T: Real>(
     packed: &mut Packed<T>,
     threads: &Threads,
 ) {
-    let room = WIDEST * shape.1 * parts;
+    let (m, k, n) = shape;
+    // So few columns would fill a small part of a register; the transpose has them as rows.
+    let is_narrow = (2..=4).contains(&n) && k >= 4 * n && (a.row_step == 1 || 8 * n <= T::panel_columns(set));
+    if n != 1 && !is_narrow {
+        return as_given(set, parts, a, b, bias, c, shape, packed, threads);
+    }
+    let turn = |c: &mut [T], packed: &mut Packed<T>| {
+        as_given(set, parts, b.turned(), a.turned(), None, c, (n, k, m), packed, threads);
+    };
+    if n == 1 {
+        // A single row lies in memory as a single column does.
+        turn(c, packed);
+        if let Some(bias) = bias {
+            c[..m].iter_mut().for_each(|c| *c += bias[0]);
+        }
+        return;
+    }
+    let mut turned = std::mem::take(&mut packed.turned);
+    if turned.len() < m * n {
+        turned.resize(m * n, T::ZERO);
+    }
+    turn(&mut turned[..m * n], packed);
+    match n {
+        2 => turn_back::<2, T>(&turned[..m * n], bias, c),
+        3 => turn_back::<3, T>(&turned[..m * n], bias, c),
+        _ => turn_back::<4, T>(&turned[..m * n], bias, c),
+    }
+    packed.turned = turned;
+}
+
+/// Writes N rows as columns, plus the bias.
+fn turn_back<const N: usize, T: Real>(rows: &[T], bias: Option<&[T]>, columns: &mut [T]) {
+    let m = rows.len() / N;
+    let rows: [&[T]; N] = std::array::from_fn(|j| &rows[j * m..(j + 1) * m]);
+    let lines = columns.as_chunks_mut::<N>().0.iter_mut().zip(0..m);
+    match bias {
+        None => lines.for_each(|(line, i)| *line = std::array::from_fn(|j| rows[j][i])),
+        Some(bias) => {
+            let bias: [T; N] = std::array::from_fn(|j| bias[j]);
+            lines.for_each(|(line, i)| *line = std::array::from_fn(|j| rows[j][i] + bias[j]));
+        }
+    }
+}
+
+fn as_given<T: Real>(
+    set: Set,
+    parts: usize,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    bias: Option<&[T]>,
+    c: &mut [T],
+    shape: (usize, usize, usize),
+    packed: &mut Packed<T>,
+    threads: &Threads,
+) {
+    let (a_steps, b_steps) = ((a.row_step, a.column_step), (b.row_step, b.column_step));
+    let room = room::<T>(a_steps, shape) * parts;
     if packed.panels.len() < room {
         packed.panels.resize(room, T::ZERO);
     }
-    let (a_steps, b_steps) = ((a.row_step, a.column_step), (b.row_step, b.column_step));
     let job = Job { a: a.values, a_steps, b: b.values, b_steps, bias, c, shape };
     job.run(set, parts, &mut packed.panels, |parts, task| threads.run(parts, task));
 }
@@ -141,6 +190,7 @@ mod tests {
             (16, 33, 3),
             (70, 16, 4),
             (300, 1024, 150),
+            (25, 512, 260),
         ];
         for (m, k, n) in shapes {
             let (a, b, bias) = (numbers(m * k), numbers(k * n), numbers(n));

@@ -16,8 +16,6 @@ pub unsafe trait Lanes: Copy {
     type Mask: Copy;
     /// How many it holds.
     const COUNT: usize;
-    /// Rows of a tile that leave registers for two columns of these.
-    const ROWS: usize;
 
     /// The mask of the first `n` numbers.
     unsafe fn mask(n: usize) -> Self::Mask;
@@ -44,7 +42,6 @@ unsafe impl<T: Real> Lanes for Plain<T> {
     type Number = T;
     type Mask = usize;
     const COUNT: usize = 8;
-    const ROWS: usize = 4;
 
     #[inline(always)]
     unsafe fn mask(n: usize) -> usize {
@@ -87,14 +84,13 @@ unsafe impl<T: Real> Lanes for Plain<T> {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! wide {
-    ($register:ty, $number:ty, $count:literal, $rows:literal, $mask:ty, |$n:ident| $make_mask:expr, $spread:ident, $load:ident,
+    ($register:ty, $number:ty, $count:literal, $mask:ty, |$n:ident| $make_mask:expr, $spread:ident, $load:ident,
      |$from:ident, $load_by:ident| $load_masked:expr, |$to:ident, $store_by:ident, $value:ident| $store_masked:expr, $fused:ident, $plus:ident) => {
         // SAFETY: each function is the instruction of its name; the caller has the set and gives good pointers.
         unsafe impl Lanes for $register {
             type Number = $number;
             type Mask = $mask;
             const COUNT: usize = $count;
-            const ROWS: usize = $rows;
 
             #[inline(always)]
             unsafe fn mask($n: usize) -> $mask {
@@ -144,7 +140,6 @@ wide!(
     __m512,
     f32,
     16,
-    12,
     __mmask16,
     |n| ((1u32 << n) - 1) as __mmask16,
     _mm512_set1_ps,
@@ -159,7 +154,6 @@ wide!(
     __m512d,
     f64,
     8,
-    12,
     __mmask8,
     |n| ((1u32 << n) - 1) as __mmask8,
     _mm512_set1_pd,
@@ -174,7 +168,6 @@ wide!(
     __m256,
     f32,
     8,
-    6,
     __m256i,
     |n| _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
     _mm256_set1_ps,
@@ -189,7 +182,6 @@ wide!(
     __m256d,
     f64,
     4,
-    6,
     __m256i,
     |n| _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
     _mm256_set1_pd,

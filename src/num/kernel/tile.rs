@@ -23,47 +23,16 @@ pub struct Panel<T> {
     pub k: usize,
 }
 
-/// Computes a panel, cut into tiles of nearly equal height.
+/// Computes the product of some rows: a tile.
+pub type Tile<T> = unsafe fn(&Panel<T>);
+
+/// Computes a panel of `ROWS` rows, a constant so that the registers have names.
 ///
 /// # Safety
-/// Needs the instruction set of `L`, pointers good for the shape, and `columns <= 2 * L::COUNT`.
+/// Needs the instruction set of `L`, pointers good for the shape, and columns for the last of `WIDE` registers, but not for more.
 #[inline(always)]
-pub unsafe fn panel<L: Lanes>(mut this: Panel<L::Number>) {
-    let tiles = this.rows.div_ceil(L::ROWS);
-    for tile in (1..=tiles).rev() {
-        let rows = this.rows.div_ceil(tile);
-        // SAFETY: the caller's promise, for a part of the rows.
-        unsafe {
-            if this.columns > L::COUNT {
-                of_height::<L, 2>(this, rows)
-            } else {
-                of_height::<L, 1>(this, rows)
-            }
-            this.a = this.a.add(rows * this.a_row);
-            this.c = this.c.add(rows * this.c_row);
-        }
-        this.rows -= rows;
-    }
-}
-
-/// The number of rows as a constant, so that the registers have names.
-#[inline(always)]
-unsafe fn of_height<L: Lanes, const WIDE: usize>(this: Panel<L::Number>, rows: usize) {
-    macro_rules! heights {
-        ($($rows:literal)*) => {
-            match rows {
-                // SAFETY: the caller's promise; the heights beyond `L::ROWS` are never asked for.
-                $($rows if $rows <= L::ROWS => unsafe { tile::<L, $rows, WIDE>(this) },)*
-                _ => {}
-            }
-        };
-    }
-    heights!(1 2 3 4 5 6 7 8 9 10 11 12);
-}
-
-#[inline(always)]
-unsafe fn tile<L: Lanes, const ROWS: usize, const WIDE: usize>(this: Panel<L::Number>) {
-    let Panel { mut a, a_row, a_step, mut b, b_step, c, c_row, bias, columns, k, .. } = this;
+pub unsafe fn tile<L: Lanes, const ROWS: usize, const WIDE: usize>(this: &Panel<L::Number>) {
+    let Panel { mut a, a_row, a_step, mut b, b_step, c, c_row, bias, columns, k, .. } = *this;
     // SAFETY: the first registers of a row are whole, the last has `columns - whole` numbers; all else is the caller's promise.
     unsafe {
         let whole = (WIDE - 1) * L::COUNT;
