@@ -71,6 +71,7 @@ unsafe fn lines<L: Lanes>(
 
 /// Transposes 8 by 8 numbers of 4 bytes in registers.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 #[target_feature(enable = "avx")]
 unsafe fn block_of_8(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
     // SAFETY: the caller gives 8 by 8 numbers on both sides.
