@@ -17,7 +17,7 @@ use trainyard::nn::optimizer::{Adagrad, Adam, Method, Momentum, Rows, Sgd, StepI
 use trainyard::nn::{
     Activation, Architecture, Batch, InitKind, Network, Noise, Optimizer, Penalties, Schedule, Targets, WeightInit,
 };
-use trainyard::num::{Matrix, Packed, Threads, product};
+use trainyard::num::{Matrix, Packed, Threads, product, room_for};
 use trainyard::train::{
     Batching, Dataset, Every, OwnUnit, Plan, Precision, Record, Regularization, Start, TaskSampling, Unobserved, fit,
 };
@@ -239,9 +239,11 @@ fn plan(workload: &Workload, epochs: u64, threads: usize) -> Plan {
     }
 }
 
-/// Numbers without a pattern that a kernel could profit from.
+/// Numbers without a pattern that a kernel could profit from, on large pages as a server's rows are.
 fn numbers(n: usize) -> Vec<f32> {
-    (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0 - 0.5).collect()
+    let mut numbers = room_for(n);
+    numbers.extend((0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0 - 0.5));
+    numbers
 }
 
 fn examples(workload: &Workload) -> Examples<f32> {
