@@ -86,10 +86,10 @@ fn product_with<T: Real>(
     // So few columns would fill a small part of a register; the transpose has them as rows.
     let is_narrow = (2..=4).contains(&n) && k >= 4 * n && (a.row_step == 1 || 8 * n <= T::panel_columns(set));
     if n != 1 && !is_narrow {
-        return as_given(set, parts, a, b, bias, c, shape, packed, threads);
+        return as_given(job(a, b, bias, c, shape), set, parts, packed, threads);
     }
     let turn = |c: &mut [T], packed: &mut Packed<T>| {
-        as_given(set, parts, b.turned(), a.turned(), None, c, (n, k, m), packed, threads);
+        as_given(job(b.turned(), a.turned(), None, c, (n, k, m)), set, parts, packed, threads);
     };
     if n == 1 {
         // A single row lies in memory as a single column does.
@@ -126,23 +126,22 @@ fn turn_back<const N: usize, T: Real>(rows: &[T], bias: Option<&[T]>, columns: &
     }
 }
 
-fn as_given<T: Real>(
-    set: Set,
-    parts: usize,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    bias: Option<&[T]>,
-    c: &mut [T],
+fn job<'j, T>(
+    a: Matrix<'j, T>,
+    b: Matrix<'j, T>,
+    bias: Option<&'j [T]>,
+    c: &'j mut [T],
     shape: (usize, usize, usize),
-    packed: &mut Packed<T>,
-    threads: &Threads,
-) {
+) -> Job<'j, T> {
     let (a_steps, b_steps) = ((a.row_step, a.column_step), (b.row_step, b.column_step));
-    let room = room::<T>(a_steps, shape) * parts;
+    Job { a: a.values, a_steps, b: b.values, b_steps, bias, c, shape }
+}
+
+fn as_given<T: Real>(job: Job<'_, T>, set: Set, parts: usize, packed: &mut Packed<T>, threads: &Threads) {
+    let room = room::<T>(job.a_steps, job.shape) * parts;
     if packed.panels.len() < room {
         packed.panels.resize(room, T::ZERO);
     }
-    let job = Job { a: a.values, a_steps, b: b.values, b_steps, bias, c, shape };
     job.run(set, parts, &mut packed.panels, |parts, task| threads.run(parts, task));
 }
 

@@ -201,7 +201,7 @@ struct Operands<T> {
     shape: (usize, usize, usize),
 }
 // SAFETY: see `Job::run`: each thread writes elements of its own.
-unsafe impl<T: Send> Sync for Operands<T> {}
+unsafe impl<T: Send + Sync> Sync for Operands<T> {}
 
 impl<T: Real> Operands<T> {
     /// Has each of some parts computed. They differ in columns where there are enough panels, else in rows.
