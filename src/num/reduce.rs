@@ -25,26 +25,74 @@ impl<T: Real, L: Lane<T>> Pass for Striped<'_, T, L> {
 
     #[inline(always)]
     fn run(self) -> L::Sum {
-        let mut lanes = [L::Sum::ZERO; LANES];
-        let (x, y) = (self.x.chunks_exact(LANES), self.y.chunks_exact(LANES));
-        let (x_rest, y_rest) = (x.remainder(), y.remainder());
-        for (x, y) in x.zip(y) {
-            for lane in 0..LANES {
-                lanes[lane] = L::add(x[lane], y[lane], lanes[lane]);
-            }
+        let (x, x_rest) = self.x.as_chunks::<LANES>();
+        let (y, y_rest) = self.y.as_chunks::<LANES>();
+        let mut lanes = Quarters::<L::Sum>::default();
+        for (x, y) in x.iter().zip(y) {
+            lanes.add::<T, L>(x, y);
         }
-        for ((sum, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-            *sum = L::add(x, y, *sum);
+        if !x_rest.is_empty() {
+            // What zeros add changes no bit: a sum that begins at +0 is never -0.
+            let (mut x, mut y) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+            x[..x_rest.len()].copy_from_slice(x_rest);
+            y[..x_rest.len()].copy_from_slice(&y_rest[..x_rest.len()]);
+            lanes.add::<T, L>(&x, &y);
         }
-        let mut half = LANES / 2;
-        while half > 0 {
-            for lane in 0..half {
-                lanes[lane] += lanes[lane + half];
-            }
-            half /= 2;
-        }
-        lanes[0]
+        lanes.total()
     }
+}
+
+const QUARTER: usize = LANES / 4;
+
+/// The lanes in four arrays of their own, which the compiler keeps in registers; one array of 64 it keeps in memory, where each sum waits for
+/// the one before to be written and read back.
+struct Quarters<S>([S; QUARTER], [S; QUARTER], [S; QUARTER], [S; QUARTER]);
+
+impl<S: Real> Default for Quarters<S> {
+    #[inline(always)]
+    fn default() -> Self {
+        Quarters([S::ZERO; QUARTER], [S::ZERO; QUARTER], [S::ZERO; QUARTER], [S::ZERO; QUARTER])
+    }
+}
+
+impl<S: Real> Quarters<S> {
+    #[inline(always)]
+    fn add<T: Real, L: Lane<T, Sum = S>>(&mut self, x: &[T; LANES], y: &[T; LANES]) {
+        let Quarters(first, second, third, fourth) = self;
+        for (quarter, sums) in [first, second, third, fourth].into_iter().enumerate() {
+            let (x, y) = (&x[quarter * QUARTER..][..QUARTER], &y[quarter * QUARTER..][..QUARTER]);
+            for at in 0..QUARTER {
+                sums[at] = L::add(x[at], y[at], sums[at]);
+            }
+        }
+    }
+
+    /// The sum of all lanes: the upper half is added to the lower until one is left.
+    #[inline(always)]
+    fn total(self) -> S {
+        let Quarters(mut first, mut second, third, fourth) = self;
+        for at in 0..QUARTER {
+            first[at] += third[at];
+            second[at] += fourth[at];
+        }
+        for at in 0..QUARTER {
+            first[at] += second[at];
+        }
+        halves(&mut first)
+    }
+}
+
+/// The end of the tree. A function of its own, so that how it pairs the lanes has no say in which registers hold them before.
+#[inline(never)]
+fn halves<S: Real>(lanes: &mut [S; QUARTER]) -> S {
+    let mut half = QUARTER / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 macro_rules! lanes {
@@ -280,6 +328,7 @@ impl<T: Real, L: Lane<T, Sum = T>> Columns<'_, T, L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::num::{sets, with_set};
 
     #[test]
     fn sums_are_exact_on_whole_numbers_of_any_length() {
@@ -288,6 +337,37 @@ mod tests {
             assert_eq!(sum(&x), (n * n.saturating_sub(1) / 2) as f64);
             assert_eq!(dot(&x, &x), sum_of_squares(&x));
         }
+    }
+
+    /// What the head of this file says, in the plainest loops.
+    fn striped(x: &[f32], y: &[f32], add: impl Fn(f32, f32, f32) -> f32) -> f32 {
+        let mut lanes = [0.0; LANES];
+        x.iter().zip(y).enumerate().for_each(|(i, (&x, &y))| lanes[i % LANES] = add(x, y, lanes[i % LANES]));
+        let mut half = LANES / 2;
+        while half > 0 {
+            (0..half).for_each(|lane| lanes[lane] += lanes[lane + half]);
+            half /= 2;
+        }
+        lanes[0]
+    }
+
+    #[test]
+    fn sums_have_the_bits_of_striped_lanes_with_every_set() {
+        for n in [0usize, 1, 15, 16, 17, 63, 64, 65, 127, 1000, 4097] {
+            let x: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1013) as f32 / 97.0 - 5.0).collect();
+            let y: Vec<f32> = (0..n).map(|i| -1.0 / (i as f32 + 0.5)).collect();
+            let squares = striped(&x, &x, |x, _, sum| x.mul_add(x, sum));
+            for set in sets() {
+                with_set(set, || {
+                    assert_eq!(sum(&y).to_bits(), striped(&y, &y, |y, _, sum| sum + y).to_bits(), "{n} {set:?}");
+                    assert_eq!(dot(&x, &y).to_bits(), striped(&x, &y, f32::mul_add).to_bits(), "{n} {set:?}");
+                    assert_eq!(sum_of_squares(&x).to_bits(), squares.to_bits(), "{n} {set:?}");
+                    assert_eq!(sum_of_squares_of_rows(&x, n, &[0]), f64::from(squares), "{n} {set:?}");
+                });
+            }
+        }
+        // No zero among what is padded makes a sum of nothing but -0 into another zero than the plain loops do.
+        assert_eq!(sum(&[-0.0f32; 70]).to_bits(), 0.0f32.to_bits());
     }
 
     #[test]

@@ -10,9 +10,9 @@ use crate::store::{
 };
 
 /// Time between two records: what a watcher sees is at most so old.
-const INTERVAL: Duration = Duration::from_millis(75);
-/// So many points are sent without waiting for the interval.
-const MANY: usize = 2_000;
+const INTERVAL: Duration = Duration::from_millis(200);
+/// So many points are sent without waiting for the interval: some hundred kilobytes of numbers.
+const MANY: usize = 8_000;
 /// With so many points gathered, training waits for the writer: memory stays bounded on a disk that does not keep up.
 const TOO_MANY: usize = 100_000;
 
@@ -24,7 +24,9 @@ pub(super) struct Recorder {
     epochs: Gathered,
     steps: Gathered,
     under_way: Option<Pending<()>>,
-    sent_at: Instant,
+    /// Its clock: later times are counted from here.
+    began: Instant,
+    sent_at: Duration,
     refused: Option<StoreError>,
 }
 
@@ -37,9 +39,16 @@ impl Recorder {
             epochs: Gathered::default(),
             steps: Gathered::default(),
             under_way: None,
-            sent_at: Instant::now(),
+            began: Instant::now(),
+            sent_at: Duration::ZERO,
             refused: None,
         }
+    }
+
+    /// The time since this recorder began. Steps of a small network are so short that it is worth reading once for each.
+    #[inline]
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Adds a point; a key that comes again replaces nothing.
@@ -60,14 +69,14 @@ impl Recorder {
     }
 
     /// Says whether it is time to send what is gathered. Asked at each step: it is two comparisons and a look at a channel.
-    pub fn is_due(&mut self, now: Instant) -> bool {
+    pub fn is_due(&mut self, now: Duration) -> bool {
         self.learn();
         let points = self.points();
-        points >= TOO_MANY || (self.is_free() && (points >= MANY || now.duration_since(self.sent_at) >= INTERVAL))
+        points >= TOO_MANY || (self.is_free() && (points >= MANY || now.saturating_sub(self.sent_at) >= INTERVAL))
     }
 
     /// Sends what is gathered if it is time.
-    pub fn tick(&mut self, now: Instant) {
+    pub fn tick(&mut self, now: Duration) {
         if self.points() >= TOO_MANY {
             self.wait();
         }
@@ -88,7 +97,7 @@ impl Recorder {
     /// Sends what is gathered with checkpoints made at its end, in one transaction. Waits only if a record is under way.
     pub fn checkpoint(&mut self, set: CheckpointSet) {
         self.wait();
-        self.send(Instant::now(), Some(set));
+        self.send(self.now(), Some(set));
     }
 
     /// Tells why the store refuses to write for this job, if it does: then the job must stop.
@@ -127,7 +136,7 @@ impl Recorder {
         self.store.job_finish(&self.lease, record, set, finish).wait()
     }
 
-    fn send(&mut self, now: Instant, set: Option<CheckpointSet>) {
+    fn send(&mut self, now: Duration, set: Option<CheckpointSet>) {
         if self.refused.is_some() {
             return; // What follows a lost record must not be written: the next attempt makes it anew, in order.
         }
@@ -171,19 +180,23 @@ impl Gathered {
         let before = self.keys.len();
         self.keys.push(key);
         for (place, (name, value)) in values.into_iter().enumerate() {
-            // Training tells its metrics in the same order each time: the column is mostly the one at this place.
-            let at = match self.columns.get(place) {
-                Some((known, _)) if known == name => Some(place),
-                _ => self.columns.iter().position(|(known, _)| known == name),
-            };
-            let at = at.unwrap_or_else(|| {
-                self.columns.push((name.to_owned(), Vec::new()));
-                self.columns.len() - 1
-            });
-            if let Some((_, column)) = self.columns.get_mut(at) {
-                column.resize(before, MetricColumn::ABSENT);
-                column.push(value);
+            // Training tells its metrics in the same order each time: the column is mostly the one at this place, and without a gap.
+            match self.columns.get_mut(place) {
+                Some((known, column)) if column.len() == before && known == name => column.push(value),
+                _ => self.push_elsewhere(before, name, value),
             }
+        }
+    }
+
+    #[cold]
+    fn push_elsewhere(&mut self, before: usize, name: &str, value: f64) {
+        let at = self.columns.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.columns.push((name.to_owned(), Vec::new()));
+            self.columns.len() - 1
+        });
+        if let Some((_, column)) = self.columns.get_mut(at) {
+            column.resize(before, MetricColumn::ABSENT);
+            column.push(value);
         }
     }
 
