@@ -54,7 +54,12 @@ fn sums(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sum");
     let x = numbers::<f32>(1 << 16);
     group.throughput(Throughput::Elements(x.len() as u64));
+    let rows: Vec<u32> = (0..(x.len() / 64) as u32).collect();
     group.bench_function("sum of squares, f32", |bencher| bencher.iter(|| reduce::sum_of_squares(black_box(&x))));
+    group.bench_function("dot product, f32", |bencher| bencher.iter(|| reduce::dot(black_box(&x), black_box(&x))));
+    group.bench_function("sum of squares of rows of 64, f32", |bencher| {
+        bencher.iter(|| reduce::sum_of_squares_of_rows(black_box(&x), 64, black_box(&rows)));
+    });
 }
 
 fn functions(criterion: &mut Criterion) {

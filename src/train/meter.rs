@@ -110,12 +110,12 @@ impl Meter {
 
     /// Appends `loss` and `accuracy`, and with several tasks `loss/name` and `accuracy/name` of those with labels, each name after `prefix`.
     pub fn append(&self, prefix: &str, losses: &[TaskLoss], into: &mut Vec<(String, f64)>) {
-        into.push(([prefix, "loss"].concat(), self.loss(losses)));
+        into.push((format!("{prefix}loss"), self.loss(losses)));
         let with_accuracy = || self.tasks.iter().zip(losses).filter(|(task, _)| task.has_accuracy);
         let correct: f64 = with_accuracy().map(|(_, loss)| loss.correct).sum();
         let labelled: f64 = with_accuracy().map(|(_, loss)| loss.labelled).sum();
         if labelled > 0.0 {
-            into.push(([prefix, "accuracy"].concat(), correct / labelled));
+            into.push((format!("{prefix}accuracy"), correct / labelled));
         }
         if self.tasks.len() == 1 {
             return;

@@ -1,6 +1,6 @@
 //! The diagnosis while a job runs and at its end: each finding is told once, as an event.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use serde_json::Value;
@@ -22,8 +22,7 @@ pub(super) struct Findings {
     /// The resolved spec, from which patches are rendered.
     spec: Value,
     told: Vec<&'static str>,
-    /// By the recorder's clock; `None` before the first step.
-    looked_at: Option<Duration>,
+    looked_at: Instant,
 }
 
 /// How a job ended.
@@ -35,7 +34,7 @@ pub(super) struct End {
 impl Findings {
     /// `curves` are what earlier attempts recorded.
     pub fn new(facts: Facts, spec: Value, curves: Curves) -> Findings {
-        Findings { facts, curves, checked: Checked::default(), spec, told: Vec::new(), looked_at: None }
+        Findings { facts, curves, checked: Checked::default(), spec, told: Vec::new(), looked_at: Instant::now() }
     }
 
     pub fn checked(&mut self) -> &mut Checked {
@@ -47,11 +46,11 @@ impl Findings {
     }
 
     /// Looks at a running job where it is time; what may still mend itself is not told yet.
-    pub fn look(&mut self, recorder: &mut Recorder, now: Duration) {
-        if now.saturating_sub(*self.looked_at.get_or_insert(now)) < BETWEEN {
+    pub fn look(&mut self, recorder: &mut Recorder, now: Instant) {
+        if now.duration_since(self.looked_at) < BETWEEN {
             return;
         }
-        self.looked_at = Some(now);
+        self.looked_at = now;
         let serious = |finding: &Finding| finding.severity > Severity::Info;
         self.tell(recorder, None, serious);
     }

@@ -2,7 +2,7 @@
 //!
 //! It runs on the training thread, between two steps: everything here is cheap, and what is not is left to the writer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use serde_json::{Map, Value, json};
@@ -38,16 +38,15 @@ pub(super) struct Watch<'a> {
     recorder: &'a mut Recorder,
     control: &'a Control,
     settings: Settings,
-    /// When training began, by the recorder's clock, as all times here.
-    began: Duration,
+    began: Instant,
     /// Milliseconds since 1970 at `began`; later times are counted from it, so that a clock that is set back makes no disorder.
     began_at: f64,
     /// Where the attempt began.
     origin: Option<Progress>,
     /// The time that the last step was told at: the questions that follow it need no other.
-    told_at: Option<Duration>,
-    checkpoint_at: Option<Duration>,
-    epoch_event_at: Option<Duration>,
+    told_at: Option<Instant>,
+    checkpoint_at: Option<Instant>,
+    epoch_event_at: Option<Instant>,
     /// The newest numbers; turned into documents only when a record is sent.
     last: Vec<(String, f64)>,
     last_epoch: u64,
@@ -59,10 +58,10 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub fn new(recorder: &'a mut Recorder, control: &'a Control, settings: Settings, findings: Findings) -> Self {
         Self {
-            began: recorder.now(),
             recorder,
             control,
             settings,
+            began: Instant::now(),
             began_at: Utc::now().timestamp_millis() as f64,
             origin: None,
             told_at: None,
@@ -85,7 +84,7 @@ impl<'a> Watch<'a> {
 
     /// Fills in where the job stands, for the record that is about to be sent; `over` says that no more will come.
     pub fn stand(&mut self, at: &Progress, over: bool) {
-        let elapsed = self.since_began(self.recorder.now());
+        let elapsed = self.began.elapsed().as_secs_f64();
         let progress = self.progress(at, elapsed, over);
         let last = (!self.last.is_empty()).then(|| last_document(self.last_epoch, &self.last));
         let record = self.recorder.latest();
@@ -114,18 +113,11 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Seconds of training in this attempt.
-    fn since_began(&self, now: Duration) -> f64 {
-        now.saturating_sub(self.began).as_secs_f64()
-    }
-
     /// The columns that every point has.
-    fn index(&self, now: Duration, at: &Progress) -> [(&'static str, f64); 4] {
-        let elapsed = self.since_began(now);
-        // Whole milliseconds, by the conversion that is one instruction on every machine.
-        let milliseconds = (elapsed * 1000.0) as i64 as f64;
+    fn index(&self, now: Instant, at: &Progress) -> [(&'static str, f64); 4] {
+        let elapsed = now.duration_since(self.began).as_secs_f64();
         [
-            ("time", self.began_at + milliseconds),
+            ("time", self.began_at + (elapsed * 1000.0).floor()),
             ("step", at.step as f64),
             ("epoch", at.epoch as f64),
             ("train_seconds", self.settings.seconds_before + elapsed),
@@ -137,8 +129,10 @@ impl<'a> Watch<'a> {
         self.findings.end(self.recorder, end);
     }
 
-    fn out_of_time(&self, now: Duration) -> bool {
-        self.settings.max_seconds.is_some_and(|most| self.settings.seconds_before + self.since_began(now) >= most)
+    fn out_of_time(&self, now: Instant) -> bool {
+        self.settings
+            .max_seconds
+            .is_some_and(|most| self.settings.seconds_before + now.duration_since(self.began).as_secs_f64() >= most)
     }
 
     fn log(&mut self, level: Level, kind: &'static str, message: String, data: Value) {
@@ -148,14 +142,15 @@ impl<'a> Watch<'a> {
 
 impl Observer for Watch<'_> {
     fn epoch(&mut self, report: &EpochReport<'_>) {
-        let now = self.recorder.now();
+        let now = Instant::now();
         let at = report.at;
         let index = self.index(now, &at);
         let metrics = report.metrics.iter().chain(report.layers).map(|(name, value)| (name.as_str(), *value));
         self.recorder.point(Axis::Epoch, at.epoch, index.into_iter().chain(metrics));
         let metrics = report.metrics.iter().chain(report.layers).map(|(name, value)| (name.as_str(), *value));
         self.findings.curves().epoch(at.epoch, metrics);
-        keep(&mut self.last, report.metrics);
+        self.last.clear();
+        self.last.extend_from_slice(report.metrics);
         self.last_epoch = at.epoch;
         self.patience_left = report.patience_left;
         if report.improved
@@ -164,7 +159,7 @@ impl Observer for Watch<'_> {
             self.recorder.latest().best = Some(best_row(best));
         }
         let ends = at.epoch == at.epochs;
-        if ends || self.epoch_event_at.is_none_or(|last| now.saturating_sub(last) >= EPOCH_EVENTS) {
+        if ends || self.epoch_event_at.is_none_or(|last| now.duration_since(last) >= EPOCH_EVENTS) {
             self.epoch_event_at = Some(now);
             let numbers = last_document(at.epoch, report.metrics);
             let message = epoch_line(&at, report.metrics);
@@ -173,7 +168,7 @@ impl Observer for Watch<'_> {
     }
 
     fn step(&mut self, report: &StepReport<'_>) {
-        let now = self.recorder.now();
+        let now = Instant::now();
         self.told_at = Some(now);
         let index = self.index(now, &report.at);
         let metrics = report.metrics.iter().map(|(name, value)| (name.as_str(), *value));
@@ -184,16 +179,16 @@ impl Observer for Watch<'_> {
     }
 
     fn checkpoint_due(&mut self, _at: &Progress) -> bool {
-        let now = self.told_at.unwrap_or_else(|| self.recorder.now());
+        let now = self.told_at.unwrap_or_else(Instant::now);
         let due = match self.checkpoint_at {
-            None => now.saturating_sub(self.began) >= FIRST,
-            Some(last) => now.saturating_sub(last) >= BETWEEN,
+            None => now.duration_since(self.began) >= FIRST,
+            Some(last) => now.duration_since(last) >= BETWEEN,
         };
         due && self.recorder.is_free()
     }
 
     fn checkpoint(&mut self, set: CheckpointSet) -> Result<(), ObserverError> {
-        self.checkpoint_at = Some(self.recorder.now());
+        self.checkpoint_at = Some(Instant::now());
         if let Some(at) = self.newest {
             self.stand(&at, false);
         }
@@ -212,7 +207,7 @@ impl Observer for Watch<'_> {
     fn directive(&mut self, at: &Progress) -> Directive {
         self.origin.get_or_insert(*at);
         self.newest = Some(*at);
-        let now = self.told_at.take().unwrap_or_else(|| self.recorder.now());
+        let now = self.told_at.take().unwrap_or_else(Instant::now);
         if self.recorder.is_due(now) {
             self.stand(at, false);
             self.findings.look(self.recorder, now);
@@ -273,19 +268,6 @@ fn checkpoint_row(saved: Saved) -> store::NewCheckpoint {
 
 pub(super) fn best_row(best: &Best) -> store::Best {
     store::Best { epoch: best.epoch, metric: best.metric.clone(), value: best.value }
-}
-
-/// Makes `kept` the same as `metrics`; names that are the same already, as after most epochs, are not copied again.
-fn keep(kept: &mut Vec<(String, f64)>, metrics: &[(String, f64)]) {
-    kept.truncate(metrics.len());
-    let known = kept.len();
-    for (kept, (name, value)) in kept.iter_mut().zip(metrics) {
-        if kept.0 != *name {
-            kept.0.clone_from(name);
-        }
-        kept.1 = *value;
-    }
-    kept.extend_from_slice(&metrics[known..]);
 }
 
 /// The numbers of an epoch; one that is not finite is `null`.

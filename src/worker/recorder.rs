@@ -24,9 +24,7 @@ pub(super) struct Recorder {
     epochs: Gathered,
     steps: Gathered,
     under_way: Option<Pending<()>>,
-    /// Its clock: later times are counted from here.
-    began: Instant,
-    sent_at: Duration,
+    sent_at: Instant,
     refused: Option<StoreError>,
 }
 
@@ -39,16 +37,9 @@ impl Recorder {
             epochs: Gathered::default(),
             steps: Gathered::default(),
             under_way: None,
-            began: Instant::now(),
-            sent_at: Duration::ZERO,
+            sent_at: Instant::now(),
             refused: None,
         }
-    }
-
-    /// The time since this recorder began. Steps of a small network are so short that it is worth reading once for each.
-    #[inline]
-    pub fn now(&self) -> Duration {
-        self.began.elapsed()
     }
 
     /// Adds a point; a key that comes again replaces nothing.
@@ -69,14 +60,14 @@ impl Recorder {
     }
 
     /// Says whether it is time to send what is gathered. Asked at each step: it is two comparisons and a look at a channel.
-    pub fn is_due(&mut self, now: Duration) -> bool {
+    pub fn is_due(&mut self, now: Instant) -> bool {
         self.learn();
         let points = self.points();
-        points >= TOO_MANY || (self.is_free() && (points >= MANY || now.saturating_sub(self.sent_at) >= INTERVAL))
+        points >= TOO_MANY || (self.is_free() && (points >= MANY || now.duration_since(self.sent_at) >= INTERVAL))
     }
 
     /// Sends what is gathered if it is time.
-    pub fn tick(&mut self, now: Duration) {
+    pub fn tick(&mut self, now: Instant) {
         if self.points() >= TOO_MANY {
             self.wait();
         }
@@ -97,7 +88,7 @@ impl Recorder {
     /// Sends what is gathered with checkpoints made at its end, in one transaction. Waits only if a record is under way.
     pub fn checkpoint(&mut self, set: CheckpointSet) {
         self.wait();
-        self.send(self.now(), Some(set));
+        self.send(Instant::now(), Some(set));
     }
 
     /// Tells why the store refuses to write for this job, if it does: then the job must stop.
@@ -136,7 +127,7 @@ impl Recorder {
         self.store.job_finish(&self.lease, record, set, finish).wait()
     }
 
-    fn send(&mut self, now: Duration, set: Option<CheckpointSet>) {
+    fn send(&mut self, now: Instant, set: Option<CheckpointSet>) {
         if self.refused.is_some() {
             return; // What follows a lost record must not be written: the next attempt makes it anew, in order.
         }
@@ -180,23 +171,19 @@ impl Gathered {
         let before = self.keys.len();
         self.keys.push(key);
         for (place, (name, value)) in values.into_iter().enumerate() {
-            // Training tells its metrics in the same order each time: the column is mostly the one at this place, and without a gap.
-            match self.columns.get_mut(place) {
-                Some((known, column)) if column.len() == before && known == name => column.push(value),
-                _ => self.push_elsewhere(before, name, value),
+            // Training tells its metrics in the same order each time: the column is mostly the one at this place.
+            let at = match self.columns.get(place) {
+                Some((known, _)) if known == name => Some(place),
+                _ => self.columns.iter().position(|(known, _)| known == name),
+            };
+            let at = at.unwrap_or_else(|| {
+                self.columns.push((name.to_owned(), Vec::new()));
+                self.columns.len() - 1
+            });
+            if let Some((_, column)) = self.columns.get_mut(at) {
+                column.resize(before, MetricColumn::ABSENT);
+                column.push(value);
             }
-        }
-    }
-
-    #[cold]
-    fn push_elsewhere(&mut self, before: usize, name: &str, value: f64) {
-        let at = self.columns.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.columns.push((name.to_owned(), Vec::new()));
-            self.columns.len() - 1
-        });
-        if let Some((_, column)) = self.columns.get_mut(at) {
-            column.resize(before, MetricColumn::ABSENT);
-            column.push(value);
         }
     }
 
